@@ -1,0 +1,63 @@
+#pragma once
+// A cluster's state: the objects, by kind and key, in a fixed order.
+
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "waggle/kube/objects.h"
+
+namespace waggle::kube {
+
+using Object = std::variant<Namespace, Node, Pod, Service, EndpointSlice, NetworkPolicy>;
+
+/// One change of one object, as a watch reports it. For `deleted` the object is its last state.
+struct Change {
+  enum class Kind : std::uint8_t { upserted, deleted };
+  Kind kind = Kind::upserted;
+  Object object;
+};
+
+struct Cluster {
+  std::map<ObjectKey, Namespace> namespaces;
+  std::map<ObjectKey, Node> nodes;
+  std::map<ObjectKey, Pod> pods;
+  std::map<ObjectKey, Service> services;
+  std::map<ObjectKey, EndpointSlice> endpoint_slices;
+  std::map<ObjectKey, NetworkPolicy> network_policies;
+
+  /// Puts the object in, in place of the one with its key, or takes it out.
+  void apply(const Change& change);
+  /// Labels of a pod's namespace; a namespace without an object has only its name label.
+  [[nodiscard]] Labels namespace_labels(const std::string& name) const;
+};
+
+/// What a cluster that names no addresses or nodes is completed with. All blocks dual stack: one
+/// a family, or several (a pod takes the node's first block that has room).
+struct Defaults {
+  std::vector<Cidr> pod_cidrs;      ///< default 10.244.0.0/16, fd00:10:244::/56
+  std::vector<Cidr> node_cidrs;     ///< default 172.18.0.0/16, fd00:172:18::/64
+  std::vector<Cidr> service_cidrs;  ///< default 10.96.0.0/16, fd00:10:96::/112
+  unsigned pods_per_node_v4_bits = 24;  ///< a node's slice of the IPv4 pod block
+  unsigned pods_per_node_v6_bits = 64;
+  unsigned invented_nodes = 3;      ///< when no Node object is given
+  unsigned invented_zones = 2;
+  static Defaults standard();
+};
+
+/// Does what the controllers of a cluster would do, deterministically and for what is missing only:
+/// invents nodes and zones, node addresses and pod CIDRs; schedules pods (fewest pods first, then by
+/// name; host-network pods take their node's addresses); gives pods and services addresses; makes
+/// EndpointSlices for services with a selector and without slices, from pod readiness
+/// (at most 100 endpoints a slice, a slice a family). What the input says is never changed.
+/// Errors: a block that is too small, two pods with one address, a node name that does not exist.
+[[nodiscard]] Checked<> complete(Cluster& cluster, const Defaults& defaults = Defaults::standard());
+
+/// The slices that the EndpointSlice controller would keep for this service now. Exposed so that a
+/// simulation can follow a pod's change.
+[[nodiscard]] std::vector<EndpointSlice> endpoint_slices_for(const Cluster& cluster,
+                                                             const Service& service);
+
+}  // namespace waggle::kube
