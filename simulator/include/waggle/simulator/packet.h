@@ -35,6 +35,7 @@ struct PacketFields {
   std::uint16_t icmp_id = 0, icmp_sequence = 0;
   std::uint32_t icmp_mtu = 0;      ///< in errors
   std::shared_ptr<PacketFields> inner;  ///< the quoted packet of an ICMP error (no Ethernet)
+  std::uint16_t quote_bytes = 0;        ///< of the quoted packet, where it is cut short; 0: whole
   std::uint8_t ttl = 64;           ///< or hop limit
   std::uint16_t ip_id = 0;
   bool more_fragments = false, dont_fragment = true;
@@ -43,6 +44,7 @@ struct PacketFields {
   std::vector<std::uint8_t> extension_headers; ///< IPv6: whole, chained; first one's type below
   std::uint8_t first_extension = 0;
   std::vector<std::uint8_t> payload;
+  bool udp_without_checksum = false;           ///< the field is 0
   bool checksums_ok = true;        ///< parse: whether IP and L4 checksums hold; build: false spoils L4
 };
 
