@@ -53,6 +53,12 @@ function(waggle_test name)
   target_compile_definitions(${name} PRIVATE WAGGLE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     WAGGLE_BINARY_DIR="${PROJECT_BINARY_DIR}")
   waggle_target_options(${name})
+  if(ARG_LABEL STREQUAL unit)
+    if(NOT TARGET waggle_unit_tests)
+      add_custom_target(waggle_unit_tests)
+    endif()
+    add_dependencies(waggle_unit_tests ${name})
+  endif()
   gtest_discover_tests(${name} TEST_PREFIX "${ARG_LABEL}." DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} RUN_SERIAL ${ARG_SERIAL})
 endfunction()
