@@ -13,7 +13,10 @@ namespace {
 constexpr std::array<std::uint8_t, 12> v4_prefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 Error bad(std::string what, std::string advice = {}) {
-  return {.kind = Error::Kind::bad_input, .what = std::move(what), .where = {}, .advice = std::move(advice)};
+  return {.kind = Error::Kind::bad_input,
+          .what = std::move(what),
+          .where = {},
+          .advice = std::move(advice)};
 }
 
 unsigned first_bit(Family family) { return family == Family::v4 ? 96 : 0; }
@@ -38,7 +41,8 @@ Result<Address> Address::parse(std::string_view text) {
   if (inet_pton(AF_INET6, owned.c_str(), address.bytes_.data()) != 1)
     return std::unexpected(bad(fmt::format("\"{}\" is not an IP address", text)));
   if (address.family() == Family::v4)
-    return std::unexpected(bad(fmt::format("\"{}\" is a v4-mapped address", text), "write it as IPv4"));
+    return std::unexpected(
+        bad(fmt::format("\"{}\" is a v4-mapped address", text), "write it as IPv4"));
   return address;
 }
 
@@ -82,7 +86,8 @@ Address Address::plus(std::uint64_t n) const {
 Result<Cidr> Cidr::parse(std::string_view text) {
   const auto slash = text.find('/');
   if (slash == std::string_view::npos)
-    return std::unexpected(bad(fmt::format("\"{}\" has no prefix length", text), "write ADDRESS/BITS"));
+    return std::unexpected(
+        bad(fmt::format("\"{}\" has no prefix length", text), "write ADDRESS/BITS"));
   const Address address = TRY(Address::parse(text.substr(0, slash)));
   const auto digits = text.substr(slash + 1);
   unsigned bits = 0;
@@ -102,7 +107,8 @@ Result<Cidr> Cidr::parse(std::string_view text) {
 Cidr Cidr::of(const Address& address, unsigned prefix_bits) {
   WAGGLE_ASSERT(prefix_bits <= (address.family() == Family::v4 ? 32 : 128));
   Cidr cidr;
-  cidr.base_ = Address::from_bytes(masked(address.bytes(), first_bit(address.family()) + prefix_bits));
+  cidr.base_ =
+      Address::from_bytes(masked(address.bytes(), first_bit(address.family()) + prefix_bits));
   cidr.prefix_bits_ = prefix_bits;
   return cidr;
 }

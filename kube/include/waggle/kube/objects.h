@@ -27,11 +27,14 @@ using Labels = std::map<std::string, std::string>;
 
 struct ObjectMeta {
   std::string name;
-  std::string namespace_name;  ///< empty for cluster-scoped kinds; "default" where the file is silent
+  /// Empty for cluster-scoped kinds; "default" where the file is silent.
+  std::string namespace_name;
   Labels labels;
   Labels annotations;
   std::string resource_version;
   SourceRef source;
+  /// "ReplicaSet/web-5d9f", from the owner reference that controls; or empty.
+  std::string controller;
 };
 
 /// namespace/name; the namespace is empty for cluster-scoped kinds.
@@ -88,14 +91,31 @@ struct ContainerPort {
 struct Pod {
   enum class Phase : std::uint8_t { pending, running, succeeded, failed, unknown };
   ObjectMeta meta;
-  std::string node_name;         ///< empty until scheduled
-  std::vector<Address> addresses;  ///< status.podIPs; at most one a family
+  std::string node_name;  ///< empty until scheduled
+  std::vector<Address> addresses;  ///< status.podIPs; one a family at most; none once finished
   std::vector<ContainerPort> ports;  ///< of all containers
   bool host_network = false;
-  bool ready = true;             ///< condition Ready; a Running pod without conditions is ready
-  bool terminating = false;      ///< metadata.deletionTimestamp is set
+  bool ready = true;         ///< condition Ready; a Running pod without conditions is ready
+  bool terminating = false;  ///< metadata.deletionTimestamp is set
   Phase phase = Phase::running;
+  Labels node_selector;  ///< spec.nodeSelector
+
+  /// Succeeded or failed: it holds no address and takes no traffic.
+  [[nodiscard]] bool finished() const {
+    return phase == Phase::succeeded || phase == Phase::failed;
+  }
 };
+
+/// What makes pods. Stands for them where none of them is given.
+struct Workload {
+  enum class Kind : std::uint8_t { deployment, stateful_set, daemon_set, replica_set, job };
+  Kind kind = Kind::deployment;
+  ObjectMeta meta;
+  std::uint32_t replicas = 1;  ///< daemon_set: one a node instead
+  LabelSelector selector;
+  Pod pod;  ///< the template; its meta has labels and annotations only
+};
+[[nodiscard]] std::string to_string(Workload::Kind kind);  // "Deployment"
 
 /// A port by number or by a container port's name.
 using PortRef = std::variant<std::uint16_t, std::string>;
@@ -104,7 +124,7 @@ struct ServicePort {
   std::string name;
   Protocol protocol = Protocol::tcp;
   std::uint16_t port = 0;
-  PortRef target_port;  ///< defaults to port
+  PortRef target_port;          ///< defaults to port
   std::uint16_t node_port = 0;  ///< 0: none
 };
 
@@ -116,14 +136,15 @@ struct Service {
   std::vector<Address> cluster_ips;  ///< empty: headless ("None") or ExternalName
   bool headless = false;
   std::vector<ServicePort> ports;
-  std::optional<Labels> selector;    ///< absent: EndpointSlices come from elsewhere
+  std::optional<Labels> selector;  ///< absent: EndpointSlices come from elsewhere
   bool client_ip_affinity = false;
   std::uint32_t affinity_timeout_s = 10800;  ///< API default
   bool publish_not_ready = false;
   bool internal_traffic_local = false;
   bool external_traffic_local = false;
   std::vector<Family> ip_families;
-  Algorithm algorithm = Algorithm::by_default;  ///< annotation waggle.io/lb-algorithm: random|maglev
+  /// Annotation waggle.io/lb-algorithm: random|maglev.
+  Algorithm algorithm = Algorithm::by_default;
 };
 
 struct EndpointSlice {
@@ -175,7 +196,7 @@ struct NetworkPolicy {
   LabelSelector pod_selector;
   bool isolates_ingress = false;  ///< policyTypes, defaulted as the API does
   bool isolates_egress = false;
-  std::vector<Rule> ingress;      ///< empty when ingress is not isolated
+  std::vector<Rule> ingress;  ///< empty when ingress is not isolated
   std::vector<Rule> egress;
 };
 

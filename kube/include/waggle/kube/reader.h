@@ -1,7 +1,7 @@
 #pragma once
-// Manifests and watch streams into objects. Strict: an unknown field of the API is accepted, a wrong
-// type, an impossible value or a duplicate key is not; each error has file:line and all errors of
-// the input are reported at once. No exception leaves this header's functions.
+// Manifests and watch streams into objects. Strict: an unknown field of the API is accepted, a
+// wrong type, an impossible value or a duplicate key is not; each error has file:line and all
+// errors of the input are reported at once. No exception leaves this header's functions.
 
 #include <filesystem>
 #include <istream>
@@ -32,9 +32,9 @@ namespace waggle::kube {
 struct WatchEvent {
   enum class Type : std::uint8_t { added, modified, deleted, bookmark, error };
   Type type = Type::added;
-  std::optional<Object> object;   ///< absent: bookmark, error, a kind that does not concern us
-  std::string resource_version;   ///< of the object or the bookmark
-  int error_code = 0;             ///< error: Status.code; 410 means the watcher has to list again
+  std::optional<Object> object;  ///< absent: bookmark, error, a kind that does not concern us
+  std::string resource_version;  ///< of the object or the bookmark
+  int error_code = 0;            ///< error: Status.code; 410 means the watcher has to list again
   std::string error_message;
   SourceRef source;
 };
