@@ -68,29 +68,41 @@ struct EngineOptions {
   std::uint64_t seed = 1;
 };
 
+/// What scenarios, reach and explain run on.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  /// The cluster changes; every node follows at once. Returns how many operations were applied.
+  virtual Checked<std::size_t> apply(std::span<const kube::Change> changes) = 0;
+  /// Error unsupported: this engine's clock cannot be moved.
+  virtual Result<> advance(Nanoseconds by) = 0;
+  [[nodiscard]] virtual Nanoseconds now() const = 0;
+  /// Removes expired flows on every node, as the agent does now and then; how many.
+  virtual Result<std::uint32_t> collect_garbage() = 0;
+  /// Sends it and follows it to its end. Ethernet addresses are filled in for a pod's packet unless
+  /// set; everything else goes out as given.
+  virtual Result<Walk> send(const Origin& from, PacketFields fields) = 0;
+  [[nodiscard]] virtual const agent::Compiler& compiler() const = 0;
+  [[nodiscard]] virtual const kube::Cluster& cluster() const = 0;
+};
+
 /// Every node of the cluster with one shared object and one set of maps; a node is a zone and a
 /// node_config. Virtual time starts at 1 s. Deterministic: equal calls give equal Walks.
-class TestRunEngine {
+class TestRunEngine final : public Engine {
  public:
   /// Requires kube::complete(cluster). Loads the datapath and makes veths in a private network
   /// namespace; the caller's namespace is untouched.
   static Checked<std::unique_ptr<TestRunEngine>> create(kube::Cluster cluster,
                                                         const EngineOptions& options);
-  ~TestRunEngine();
+  ~TestRunEngine() override;
 
-  /// The cluster changes; every node follows at once. Returns how many operations were applied.
-  Checked<std::size_t> apply(std::span<const kube::Change> changes);
-  void advance(Nanoseconds by);
-  [[nodiscard]] Nanoseconds now() const;
-  /// Removes expired flows on every node, as the agent does now and then.
-  Result<std::uint32_t> collect_garbage();
-
-  /// Sends it and follows it to its end. Ethernet addresses are filled in for a pod's packet unless
-  /// set; everything else goes out as given.
-  Result<Walk> send(const Origin& from, PacketFields fields);
-
-  [[nodiscard]] const agent::Compiler& compiler() const;
-  [[nodiscard]] const kube::Cluster& cluster() const;
+  Checked<std::size_t> apply(std::span<const kube::Change> changes) override;
+  Result<> advance(Nanoseconds by) override;
+  [[nodiscard]] Nanoseconds now() const override;
+  Result<std::uint32_t> collect_garbage() override;
+  Result<Walk> send(const Origin& from, PacketFields fields) override;
+  [[nodiscard]] const agent::Compiler& compiler() const override;
+  [[nodiscard]] const kube::Cluster& cluster() const override;
   [[nodiscard]] std::uint16_t zone_of(const std::string& node) const;
   /// Access for tests and faults: the loaded datapath, its namespace entered by the caller's thread.
   struct Access;
