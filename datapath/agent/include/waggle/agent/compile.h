@@ -82,10 +82,16 @@ struct Provenance {
 struct Ids {
   explicit Ids(const Config& config);
   IdSpace identities, cidr_identities, services, frontends, backends, rules, nodes;
-  Regions regions;
+  Placements placements;
+  std::uint32_t policy_generation = 1;
   /// Takes over the numbers of tables found in the kernel after a restart, for all contents that
   /// the cluster still has; the others stay reserved. Never two contents with one number.
   Result<> adopt(const Tables& found, const kube::Cluster& cluster, const Config& config);
+
+  /// From begin() on, rollback() takes back every allocation; commit() frees what was left.
+  void begin();
+  void rollback();
+  void commit();
 };
 
 /// The whole: every table from the objects alone. Specification of Compiler.

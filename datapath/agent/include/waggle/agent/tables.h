@@ -54,7 +54,9 @@ struct Tables {
   Table<dp_service_key, dp_service> services;
   Table<dp_backend_key, dp_backend> backends;
   Table<dp_reverse_nat_key, dp_reverse_nat> reverse_nat;
-  std::map<std::uint32_t, std::vector<std::uint32_t>> maglev;  ///< region base -> backend ids
+  /// Region base -> backend ids, one vector a region that `services` names, of dp_service.size
+  /// words. In the middle of an update also positions that no frontend names yet, or any more.
+  std::map<std::uint32_t, std::vector<std::uint32_t>> maglev;
   Table<dp_ipcache_key, dp_ipcache> ipcache;
   Table<dp_ipcache_prefix_key, dp_ipcache> ipcache_prefix;
   Table<dp_policy_key, dp_policy> policy;
@@ -116,7 +118,8 @@ class TableSink {
   [[nodiscard]] virtual std::size_t applied() const = 0;
 };
 
-/// A sink over a value. Erasing what is absent and storing outside every region are Errors.
+/// A sink over a value. Erasing what is absent is an Error. Positions outside every region hold 0, as
+/// in the kernel; a frontend's upsert makes the positions that it names one region.
 class MemorySink final : public TableSink {
  public:
   explicit MemorySink(Tables& tables) : tables_(tables) {}
