@@ -34,6 +34,7 @@ struct LoadOptions {
   /// Maps found here are adopted (same shape and size required), others are created and pinned.
   std::optional<std::filesystem::path> pin_directory;
   std::optional<std::filesystem::path> object;  ///< another build of the datapath; default: built in
+  bool tcx = true;  ///< false: clsact also where the kernel has tcx
 };
 
 struct RunInput {
@@ -117,8 +118,9 @@ class Datapath {
   /// pinned, attachments in place: that is a restart.
   Result<> remove();
 
- private:
   struct State;
+
+ private:
   explicit Datapath(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
