@@ -5,6 +5,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -52,6 +53,16 @@ class Kernel : public testing::Test {
                           "ip link set wg1 up"),
               0);
     device_ = if_nametoindex("wg0");
+    while (!is_running("wg0") || !is_running("wg1"))
+      usleep(1000);  // linkwatch works in its own time
+  }
+  static bool is_running(const char* name) {
+    const int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ifreq request{};
+    std::snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+    const int failed = ioctl(any, SIOCGIFFLAGS, &request);
+    close(any);
+    return failed == 0 && (request.ifr_flags & IFF_RUNNING) != 0;
   }
   void TearDown() override {
     std::error_code ignored;
