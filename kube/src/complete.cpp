@@ -165,17 +165,18 @@ void Completion::invent_nodes() {
 }
 
 void Completion::make_pods() {
-  std::vector<Pod> made;
-  const PodOwners owners(cluster_);
-  for (const auto& [id, workload] : cluster_.workloads) {
-    if (owners.represented(workload)) continue;
+  auto made = missing_pods(cluster_, [&](const Workload& workload) {
     std::vector<std::string> nodes;
     for (const auto& [key, node] : cluster_.nodes)
       if (invented_ || matches(workload.pod.node_selector, node.meta.labels))
         nodes.push_back(key.name);
-    std::ranges::move(pods_of(workload, nodes), std::back_inserter(made));
+    return nodes;
+  });
+  if (!made) {
+    std::ranges::move(made.error(), std::back_inserter(errors_));
+    return;
   }
-  for (auto& pod : made) {
+  for (auto& pod : *made) {
     const auto key = key_of(pod.meta);
     const auto found = cluster_.pods.find(key);
     if (found != cluster_.pods.end())

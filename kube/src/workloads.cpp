@@ -3,9 +3,25 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 namespace waggle::kube {
 namespace {
+
+constexpr std::size_t pods_max = 200'000;  // Kubernetes itself is built for 150,000
+
+/// Knows which workloads already have pods.
+class PodOwners {
+ public:
+  explicit PodOwners(const Cluster& cluster);
+  [[nodiscard]] bool represented(const Workload& workload) const;
+
+ private:
+  const Cluster& cluster_;
+  std::set<std::pair<std::string, std::string>> controllers_;  ///< namespace, "Kind/name"
+  std::map<std::string, std::vector<const Pod*>> orphans_;     ///< by namespace
+};
 
 std::string controller_name(Workload::Kind kind, const std::string& name) {
   return to_string(kind) + "/" + name;
@@ -35,8 +51,6 @@ Pod make_pod(const Workload& workload, const std::string& suffix) {
   add_identifying_labels(workload, suffix, pod);
   return pod;
 }
-
-}  // namespace
 
 PodOwners::PodOwners(const Cluster& cluster) : cluster_(cluster) {
   if (cluster.workloads.empty()) return;
@@ -69,16 +83,27 @@ bool PodOwners::represented(const Workload& workload) const {
          });
 }
 
-std::vector<Pod> pods_of(const Workload& workload, const std::vector<std::string>& nodes) {
+}  // namespace
+
+Checked<std::vector<Pod>> missing_pods(const Cluster& cluster, const NodesOf& nodes_of) {
   std::vector<Pod> pods;
-  if (workload.kind != Workload::Kind::daemon_set) {
-    for (std::uint32_t i = 0; i < workload.replicas; ++i)
-      pods.push_back(make_pod(workload, fmt::to_string(i)));
-    return pods;
-  }
-  for (const auto& node : nodes) {
-    pods.push_back(make_pod(workload, node));
-    pods.back().node_name = node;
+  const PodOwners owners(cluster);
+  for (const auto& [id, workload] : cluster.workloads) {
+    if (owners.represented(workload)) continue;
+    const bool on_each_node = workload.kind == Workload::Kind::daemon_set;
+    const auto nodes = on_each_node ? nodes_of(workload) : std::vector<std::string>();
+    const std::size_t count = on_each_node ? nodes.size() : workload.replicas;
+    if (count > pods_max - pods.size())
+      return std::unexpected(
+          Errors{{.kind = Error::Kind::bad_input,
+                  .what = fmt::format("the workloads up to {} {} ask for more than {} pods",
+                                      to_string(workload.kind), id.second.to_string(), pods_max),
+                  .where = workload.meta.source.to_string(),
+                  .advice = {}}});
+    for (std::size_t i = 0; i < count; ++i) {
+      pods.push_back(make_pod(workload, on_each_node ? nodes[i] : fmt::to_string(i)));
+      if (on_each_node) pods.back().node_name = nodes[i];
+    }
   }
   return pods;
 }

@@ -1,8 +1,7 @@
 #pragma once
 // Workloads stand for their pods.
 
-#include <map>
-#include <set>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,24 +9,14 @@
 
 namespace waggle::kube {
 
-/// Knows which workloads already have pods.
-class PodOwners {
- public:
-  explicit PodOwners(const Cluster& cluster);
-  /// A pod names it as its controller (a Deployment: by way of a ReplicaSet), or it has no
-  /// controller and the selector matches; or the workload is itself controlled by one that is
-  /// given.
-  [[nodiscard]] bool represented(const Workload& workload) const;
+/// The names of the nodes that a DaemonSet has a pod on.
+using NodesOf = std::function<std::vector<std::string>(const Workload&)>;
 
- private:
-  const Cluster& cluster_;
-  std::set<std::pair<std::string, std::string>> controllers_;  ///< namespace, "Kind/name"
-  std::map<std::string, std::vector<const Pod*>> orphans_;     ///< by namespace
-};
-
-/// The pods that the workload asks for: NAME-0, NAME-1, …; a DaemonSet: NAME-NODE on each of
-/// `nodes`.
-[[nodiscard]] std::vector<Pod> pods_of(const Workload& workload,
-                                       const std::vector<std::string>& nodes);
+/// The pods of those workloads that have none in the cluster: NAME-0, NAME-1, …; of a DaemonSet
+/// NAME-NODE on each of its nodes. A workload has pods when one names it as its controller (a
+/// Deployment: by way of a ReplicaSet), or has no controller and matches its selector. One that is
+/// itself controlled by a given one makes none. Errors: more than a cluster can hold.
+[[nodiscard]] Checked<std::vector<Pod>> missing_pods(const Cluster& cluster,
+                                                     const NodesOf& nodes_of);
 
 }  // namespace waggle::kube

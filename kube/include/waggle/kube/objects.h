@@ -91,8 +91,8 @@ struct ContainerPort {
 struct Pod {
   enum class Phase : std::uint8_t { pending, running, succeeded, failed, unknown };
   ObjectMeta meta;
-  std::string node_name;  ///< empty until scheduled
-  std::vector<Address> addresses;  ///< status.podIPs; one a family at most; none once finished
+  std::string node_name;             ///< empty until scheduled
+  std::vector<Address> addresses;    ///< status.podIPs; one a family at most; none once finished
   std::vector<ContainerPort> ports;  ///< of all containers
   bool host_network = false;
   bool ready = true;         ///< condition Ready; a Running pod without conditions is ready

@@ -15,13 +15,15 @@
 
 namespace waggle::kube {
 
-/// Reads files and folders (recursively, in name order; *.yaml *.yml *.json, each also with .gz):
-/// multi-document YAML, JSON, List objects. Deployment, StatefulSet, DaemonSet, ReplicaSet and Job
-/// stand for their pods where no Pod of theirs is given. Kinds that do not concern the datapath are
-/// passed over. The same object twice is an error that names both places.
+/// Reads files and folders (recursively, in name order; *.yaml *.yml *.json, each also with .gz;
+/// not hidden ones): multi-document YAML, JSON, List objects. Deployment, StatefulSet, DaemonSet,
+/// ReplicaSet and Job become workloads, whose pods complete() makes. Kinds that do not concern the
+/// datapath are passed over. The same object twice is an error that names both places.
 [[nodiscard]] Checked<Cluster> read_cluster(std::span<const std::filesystem::path> paths);
 
-/// One text; `name` is used for file:line. The whole text is YAML or JSON; JSON is YAML.
+/// One text; `name` is used for file:line. The whole text is YAML, or JSON values one behind
+/// another. Workloads that have no pods in this text are here as pods; a DaemonSet, which needs
+/// nodes, is not.
 [[nodiscard]] Checked<std::vector<Object>> read_objects(std::string_view text,
                                                         const std::string& name);
 
@@ -40,6 +42,7 @@ struct WatchEvent {
 };
 
 /// Reads events one at a time. Both one object a line and pretty-printed concatenated JSON.
+/// Workloads are passed over: a watch that matters has their pods.
 class WatchReader {
  public:
   WatchReader(std::istream& in, std::string name);
@@ -47,9 +50,13 @@ class WatchReader {
   [[nodiscard]] Checked<std::optional<WatchEvent>> next();
 
  private:
+  std::optional<std::string> next_text();
+
   std::istream& in_;
-  std::string name_;
-  int line_ = 1;
+  std::shared_ptr<const std::string> name_;
+  std::string rest_;   ///< of the line read last
+  int line_ = 0;       ///< of rest_
+  int text_line_ = 0;  ///< where next_text()'s result starts
 };
 
 }  // namespace waggle::kube
