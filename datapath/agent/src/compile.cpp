@@ -8,7 +8,6 @@
 #include "nodes.h"
 #include "policy.h"
 #include "services.h"
-#include "waggle/abi/identities.h"
 
 namespace waggle::agent {
 
@@ -167,11 +166,7 @@ Checked<Tables> compile(const kube::Cluster& cluster, std::span<const NodeContex
   Provenance told;
   Full full{cluster, {}, config, work, told, {}, {}, {}, {}, {}, {}, {}, {}, {}};
   for (const auto& node : nodes) full.contexts.emplace(node.node_name, &node);
-  for (const auto& [identity, text] :
-       {std::pair{DP_IDENTITY_HOST, "this node"}, std::pair{DP_IDENTITY_WORLD, "world"},
-        std::pair{DP_IDENTITY_REMOTE_NODE, "another node"}}) {
-    told.identities[identity].text = text;
-  }
+  tell_reserved(told);
   if (auto compiled = full.compile(); !compiled) {
     return std::unexpected(Errors{std::move(compiled).error()});
   }

@@ -137,6 +137,12 @@ bool has_precedence(const kube::Pod& a, const kube::Pod& b) {
   return kube::key_of(a.meta) < kube::key_of(b.meta);
 }
 
+void tell_reserved(Provenance& provenance) {
+  provenance.identities[DP_IDENTITY_HOST].text = "this node";
+  provenance.identities[DP_IDENTITY_WORLD].text = "world";
+  provenance.identities[DP_IDENTITY_REMOTE_NODE].text = "another node";
+}
+
 dp_ipcache_key exact_key(const Address& address) {
   return {.space = 0, .address = to_abi(address)};
 }

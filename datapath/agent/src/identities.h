@@ -59,6 +59,9 @@ using Classes = std::map<std::uint32_t, std::shared_ptr<const IdentityClass>>;
 /// that is not going away has it, then the first by name.
 [[nodiscard]] bool has_precedence(const kube::Pod& a, const kube::Pod& b);
 
+/// Names the identities that no object stands behind.
+void tell_reserved(Provenance& provenance);
+
 [[nodiscard]] dp_ipcache_key exact_key(const Address& address);
 [[nodiscard]] dp_ipcache_prefix_key prefix_key(const Cidr& block);
 

@@ -101,14 +101,40 @@ struct Ids {
                                       Ids& ids, Provenance* provenance = nullptr);
 
 /// Ordered operations that turn `before` into `after`. Every prefix is safe: a selection never ends
-/// at an absent or foreign backend, an established reply stays reversible, a policy verdict is the
-/// old or the new one. Order: nodes and endpoints in; policy in; ipcache; policy out; generation;
-/// backends in; positions; reverse_nat in; frontends; frontends out; reverse_nat out; backends out;
-/// endpoints and nodes out. Cost follows the difference, not the tables, when both are partial.
+/// at an absent or foreign backend, an established reply stays reversible, and a policy verdict is
+/// the old or the new one.
+///
+/// Order: nodes in; policy in; blocks in (inner first); endpoints and ipcache in and changed, pod by
+/// pod; backends in; positions; reverse_nat in; frontends; frontends out; positions that nobody
+/// names any more become 0; reverse_nat out; backends that retire, backends out; endpoints and
+/// ipcache out; blocks out (outer first); policy out; nodes out; generation.
+///
+/// The generation comes last and once, so that a verdict that conntrack remembers is never asked
+/// again of half the tables. It is after.policy_generation, or the one after
+/// before.policy_generation when these are equal and a remembered verdict may be out of date.
+///
+/// Requires: a region that is new in `after` does not overlap one of `before`, and a number means the
+/// same content in both; Ids keeps both. Policy entries all allow, so a union of old and new entries
+/// is safe for every packet whose ends keep their identities. Where entries and identities change
+/// at once, plan alone cannot be safe for a packet (the union may allow what neither side does);
+/// Compiler goes through stages that change one of them at a time.
+/// Cost follows the difference, not the tables, when both are partial.
 [[nodiscard]] std::vector<TableOp> plan(const Tables& before, const Tables& after);
 
-/// The incremental form: follows a stream of changes, one transaction a call. A change of one
-/// service's endpoints costs work in proportion to that service.
+/// The incremental form: follows a stream of changes, one transaction a call.
+///
+/// Costs: an EndpointSlice or Service: its service's endpoints and ports. A pod, attach, detach: its
+/// addresses; when its identity is new, also the policy entries of that identity. A namespace: its
+/// pods. A policy: the whole policy table is computed again, only differing entries become
+/// operations; when the set of its blocks changes, also every address is classified again.
+///
+/// A verdict is at every prefix that of the cluster before the transaction, after it, or, when one
+/// transaction holds several changes, in between: policies first, then pod by pod. Stages: addresses
+/// are split by the new policies' blocks; policies change; pods change; addresses that only old
+/// blocks told apart are merged; entries of identities that nobody has any more go. Identities of
+/// earlier and later stages have entries towards each other, so a packet meets no gap while its two
+/// ends are switched one after the other. Not covered: two pods that change identity in one
+/// transaction see each other for a moment as if only one had changed.
 class Compiler {
  public:
   Compiler(Config config, std::vector<NodeContext> nodes);
@@ -125,6 +151,15 @@ class Compiler {
   Checked<std::vector<TableOp>> attach(const kube::ObjectKey& pod, const std::string& node_name,
                                        const Attachment& attachment);
   Checked<std::vector<TableOp>> detach(const kube::ObjectKey& pod, const std::string& node_name);
+
+  /// What the last call did, to show that cost does not grow with the cluster.
+  struct Work {
+    std::size_t services = 0;        ///< compiled
+    std::size_t addresses = 0;       ///< classified
+    std::size_t policy_entries = 0;  ///< computed
+    bool operator==(const Work&) const = default;
+  };
+  [[nodiscard]] const Work& work() const;
 
   [[nodiscard]] const Tables& tables() const;
   [[nodiscard]] const kube::Cluster& cluster() const;
