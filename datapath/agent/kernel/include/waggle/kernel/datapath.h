@@ -37,6 +37,11 @@ struct LoadOptions {
   bool tcx = true;  ///< false: clsact also where the kernel has tcx
 };
 
+/// How many entries each table pinned here can hold: what LoadOptions needs to adopt them. Error
+/// not_found: there is none.
+[[nodiscard]] Result<std::map<agent::TableId, std::uint32_t>> pinned_entries_max(
+    const std::filesystem::path& pin_directory);
+
 struct RunInput {
   dp_hook hook = DP_HOOK_from_container;
   std::uint32_t ifindex = 0;  ///< a device of the calling thread's network namespace
