@@ -49,10 +49,7 @@ bool covers(const NetworkPolicy::IpBlock& block, const Address& address) {
 }
 
 // Host-network pods are their node; finished pods have given their address back.
-bool has_network(const kube::Pod& pod) {
-  return !pod.host_network && pod.phase != kube::Pod::Phase::succeeded &&
-         pod.phase != kube::Pod::Phase::failed;
-}
+bool has_network(const kube::Pod& pod) { return !pod.host_network && !pod.finished(); }
 
 const std::vector<NetworkPolicy::Rule>& rules_of(const NetworkPolicy& policy,
                                                  dp_direction direction) {
@@ -63,7 +60,7 @@ bool isolates(const NetworkPolicy& policy, dp_direction direction) {
   return direction == DP_INGRESS ? policy.isolates_ingress : policy.isolates_egress;
 }
 
-// A port by name is looked up at the destination pod; without a pod it has no meaning.
+// A port by name is looked up at the destination pod; towards a block it has no meaning.
 void grant_port(const NetworkPolicy& policy, unsigned rule_index, const NetworkPolicy::Port& port,
                 const kube::Pod* destination, std::vector<Specification::Grant>& out) {
   const auto protocol = static_cast<std::uint8_t>(port.protocol);
@@ -91,7 +88,11 @@ Specification::Specification(const kube::Cluster& cluster, Modes modes)
   for (const auto& [key, pod] : cluster.pods) {
     namespaces_.try_emplace(key.namespace_name, cluster.namespace_labels(key.namespace_name));
     if (!has_network(pod)) continue;
-    for (const Address& address : pod.addresses) pods_.emplace(address, &pod);
+    for (const Address& address : pod.addresses) {
+      // A pod that goes away and its successor may share an address for a moment.
+      const auto [owner, is_new] = pods_.emplace(address, &pod);
+      if (!is_new && owner->second->terminating && !pod.terminating) owner->second = &pod;
+    }
     auto& selecting = selected_by_[key];
     for (const auto& [policy_key, policy] : cluster.network_policies) {
       if (policy_key.namespace_name == key.namespace_name &&
@@ -123,19 +124,25 @@ bool Specification::isolated(dp_direction direction, const kube::Pod& subject) c
          });
 }
 
-bool Specification::selects(const NetworkPolicy::Rule& rule, const std::string& home,
-                            const Address& peer) const {
-  if (rule.peers.empty()) return true;
+Specification::Selected Specification::selects(const NetworkPolicy::Rule& rule,
+                                               const std::string& home, const Address& peer) const {
   const kube::Pod* pod = pod_at(peer);
-  return std::ranges::any_of(rule.peers, [&](const NetworkPolicy::Peer& item) {
-    if (item.ip_block) return (!pod || modes_.cidr_selects_pods) && covers(*item.ip_block, peer);
-    if (!pod || (!item.pod_selector && !item.namespace_selector)) return false;
+  if (rule.peers.empty()) return {true, true};
+  Selected out;
+  for (const NetworkPolicy::Peer& item : rule.peers) {
+    if (item.ip_block) {
+      out.at_all |= (!pod || modes_.cidr_selects_pods) && covers(*item.ip_block, peer);
+      continue;
+    }
+    if (!pod || (!item.pod_selector && !item.namespace_selector)) continue;
     const std::string& there = pod->meta.namespace_name;
     const bool space = item.namespace_selector
                            ? matches(*item.namespace_selector, namespaces_.at(there))
                            : there == home;
-    return space && (!item.pod_selector || matches(*item.pod_selector, pod->meta.labels));
-  });
+    if (space && (!item.pod_selector || matches(*item.pod_selector, pod->meta.labels)))
+      out = {true, true};
+  }
+  return out;
 }
 
 std::vector<Specification::Grant> Specification::grants(dp_direction direction,
@@ -144,12 +151,14 @@ std::vector<Specification::Grant> Specification::grants(dp_direction direction,
   std::vector<Grant> out;
   const auto found = selected_by_.find(key_of(subject.meta));
   if (found == selected_by_.end()) return out;
-  const kube::Pod* destination = direction == DP_INGRESS ? &subject : pod_at(peer);
   for (const NetworkPolicy* policy : found->second) {
     if (!isolates(*policy, direction)) continue;
     const auto& rules = rules_of(*policy, direction);
     for (unsigned i = 0; i < rules.size(); ++i) {
-      if (!selects(rules[i], policy->meta.namespace_name, peer)) continue;
+      const Selected selected = selects(rules[i], policy->meta.namespace_name, peer);
+      if (!selected.at_all) continue;
+      const kube::Pod* destination = &subject;
+      if (direction == DP_EGRESS) destination = selected.as_pod ? pod_at(peer) : nullptr;
       if (rules[i].ports.empty()) out.push_back({policy, i, std::nullopt, 0, 65535});
       for (const auto& port : rules[i].ports) grant_port(*policy, i, port, destination, out);
     }

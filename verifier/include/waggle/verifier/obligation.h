@@ -25,6 +25,7 @@ struct CounterexamplePacket {
   Address source, destination;
   std::uint8_t protocol = 6;
   std::uint16_t source_port = 40000, destination_port = 0;
+  unsigned tries = 1;         ///< a choice is random: so many source ports may be needed to see it
   bool tables_admit = false;  ///< what the tables' semantics predict for `direction`
 
   /// "10.0.1.5:40000 > 10.0.2.7:80 TCP"
@@ -87,7 +88,7 @@ struct Obligation {
 struct JudgeOptions {
   unsigned threads = 0;         ///< 0: as many as the machine has
   unsigned timeout_ms = 30000;  ///< a single question to Z3; longer is undecided
-  std::function<void(std::size_t judged)> progress;  ///< called from one thread at a time
+  std::function<void(std::size_t judged)> progress = {};  ///< called from one thread at a time
 };
 
 /// Judges all, in parallel; answers come in the obligations' order. No exception leaves it: what

@@ -77,8 +77,12 @@ class Specification {
   [[nodiscard]] const kube::Cluster& cluster() const { return cluster_; }
 
  private:
-  [[nodiscard]] bool selects(const kube::NetworkPolicy::Rule& rule, const std::string& home,
-                             const Address& peer) const;
+  struct Selected {
+    bool at_all = false;
+    bool as_pod = false;  ///< by its labels or as everyone, so that port names have a meaning
+  };
+  [[nodiscard]] Selected selects(const kube::NetworkPolicy::Rule& rule, const std::string& home,
+                                 const Address& peer) const;
   const kube::Cluster& cluster_;
   Modes modes_;
   std::map<Address, const kube::Pod*> pods_;
