@@ -32,7 +32,7 @@ static __always_inline int decide(struct __sk_buff *skb, struct pass *pass)
 	__u32 identity;
 	int err;
 
-	err = pass_begin(skb, pass, DP_HOOK_from_netdev);
+	err = pass_begin(skb, pass);
 	if (err)
 		return refuse(pass, err);
 	if (pass->packet.kind == PACKET_LINK)
@@ -70,7 +70,7 @@ int from_netdev(struct __sk_buff *skb)
 	struct pass pass = {};
 
 	record_begin(skb);
-	return record_end(skb, &pass, decide(skb, &pass));
+	return record_end(skb, &pass, DP_HOOK_from_netdev, decide(skb, &pass));
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

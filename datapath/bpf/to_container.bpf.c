@@ -1,81 +1,91 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* to_container: what is sent to a pod, at the egress of its veth's host end. */
+/* to_container: what is sent to a pod, at the egress of its veth's host end.
+ *
+ * Map look-ups of an open flow: endpoints, conntrack, metrics. A reply: conntrack twice, and
+ * reverse_nat when it comes through a service.
+ */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
 #include <bpf/bpf_helpers.h>
 
 #include "lib/conntrack.h"
+#include "lib/flow.h"
+#include "lib/icmp.h"
 #include "lib/identity.h"
+#include "lib/nat.h"
 #include "lib/pass.h"
-#include "lib/policy.h"
 #include "lib/record.h"
+#include "lib/services.h"
 
-/* A packet in its originator's direction: judge it, and open its flow if it is new. */
-static __always_inline int admit(struct pass *pass, struct dp_ct *flow)
+/* A reply to a flow that the pod opened. */
+static __always_inline int accept_reply(struct __sk_buff *skb, struct pass *pass,
+					struct dp_ct *flow)
 {
-	const struct dp_tuple *tuple = &pass->packet.tuple;
-	struct dp_ct_key key;
-	struct dp_ct opened = {};
+	int err;
+
+	pass->verdict.source_identity = flow->peer_identity;
+	ct_refresh(flow, &pass->packet, true, pass->now_ns);
+	if (!flow->frontend)
+		return 0;
+	err = service_reverse(pass, flow);
+	if (err)
+		return err;
+	if (ct_is_closed(flow))
+		service_close(&pass->packet.tuple, flow, pass->now_ns);
+	return nat_apply(skb, &pass->packet, &pass->before, NAT_SOURCE);
+}
+
+/* A packet of a flow that somebody opened, or wants to open, to the pod. */
+static __always_inline int accept(struct __sk_buff *skb, struct pass *pass)
+{
+	__u64 deadline_ns;
+	struct dp_ct *flow;
 	__u32 peer;
 	int err;
 
-	if (policy_is_cached(flow)) {
-		pass->verdict.source_identity = flow->peer_identity;
-		pass->verdict.rule = flow->rule;
-		if (dp_config.policy)
-			pass->verdict.flags |= DP_FLAG_CACHED;
-	} else {
-		err = identity_find(&tuple->source, &peer);
-		if (err)
-			return err;
-		pass->verdict.source_identity = peer;
-		err = policy_admit(pass, flow, pass->verdict.destination_identity, peer, DP_INGRESS);
-		if (err)
-			return err;
-	}
-	if (flow) {
-		ct_refresh(flow, &pass->packet, false, pass->now_ns);
-		return 0;
-	}
-	if (pass->packet.kind != PACKET_FLOW)
-		return 0;
-	ct_key_of(&key, tuple, DP_CT_INGRESS);
-	opened.rule = pass->verdict.rule;
-	opened.peer_identity = pass->verdict.source_identity;
-	return ct_create(&key, &opened, &pass->packet, pass->now_ns);
+	pass->verdict.ct_state = ct_lookup(&pass->packet, DP_CT_INGRESS, pass->now_ns, &flow);
+	pass->flow = flow;
+	if (pass->verdict.ct_state == DP_CT_REPLY)
+		return accept_reply(skb, pass, flow);
+
+	err = flow_judge(pass, flow, DP_INGRESS, pass->verdict.destination_identity,
+			 &pass->packet.tuple.source, &peer);
+	pass->verdict.source_identity = peer;
+	if (err)
+		return err;
+	return flow_carry(pass, flow, DP_CT_INGRESS, &deadline_ns);
 }
 
 static __always_inline int decide(struct __sk_buff *skb, struct pass *pass)
 {
 	const struct dp_endpoint *endpoint;
-	struct dp_ct *flow;
+	__u32 identity;
 	int err;
 
-	err = pass_begin(skb, pass, DP_HOOK_to_container);
+	err = pass_begin(skb, pass);
 	if (err)
 		return err;
 	if (pass->packet.kind == PACKET_LINK)
-		return record_pass(pass, DP_VERDICT_DELIVER, skb->ifindex);
+		return record_pass(pass, DP_VERDICT_DELIVER, pass->ifindex);
 
 	endpoint = endpoint_find(&pass->packet.tuple.destination);
-	if (!endpoint || endpoint->ifindex != skb->ifindex)
+	if (!endpoint || endpoint->ifindex != pass->ifindex)
 		return -DP_DROP_UNKNOWN_ENDPOINT;
 	if (endpoint->identity > DP_IDENTITY_MAX)
 		return -DP_DROP_INVALID_IDENTITY;
 	pass->verdict.destination_identity = endpoint->identity;
 
-	pass->verdict.ct_state = ct_lookup(&pass->packet, DP_CT_INGRESS, pass->now_ns, &flow);
-	pass->flow = flow;
-	if (pass->verdict.ct_state == DP_CT_REPLY) {
-		pass->verdict.source_identity = flow->peer_identity;
-		ct_refresh(flow, &pass->packet, true, pass->now_ns);
-	} else {
-		err = admit(pass, flow);
+	if (pass->packet.kind == PACKET_ICMP_ERROR) {
+		err = identity_find(&pass->packet.tuple.source, &identity);
 		if (err)
 			return err;
+		pass->verdict.source_identity = identity;
+		err = icmp_to_pod(skb, pass);
+	} else {
+		err = accept(skb, pass);
 	}
-	return record_pass(pass, DP_VERDICT_DELIVER, endpoint->ifindex);
+	return err ? err : record_pass(pass, DP_VERDICT_DELIVER, pass->ifindex);
 }
 
 SEC("tc")
@@ -84,7 +94,7 @@ int to_container(struct __sk_buff *skb)
 	struct pass pass = {};
 
 	record_begin(skb);
-	return record_end(skb, &pass, decide(skb, &pass));
+	return record_end(skb, &pass, DP_HOOK_to_container, decide(skb, &pass));
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -16,7 +16,7 @@ static __always_inline int decide(struct __sk_buff *skb, struct pass *pass)
 	const struct dp_tuple *tuple = &pass->packet.tuple;
 	__u32 source, destination;
 
-	if (!pass_begin(skb, pass, DP_HOOK_to_netdev) && pass->packet.kind != PACKET_LINK &&
+	if (!pass_begin(skb, pass) && pass->packet.kind != PACKET_LINK &&
 	    !identity_find(&tuple->source, &source) &&
 	    !identity_find(&tuple->destination, &destination)) {
 		pass->verdict.source_identity = source;
@@ -31,7 +31,7 @@ int to_netdev(struct __sk_buff *skb)
 	struct pass pass = {};
 
 	record_begin(skb);
-	return record_end(skb, &pass, decide(skb, &pass));
+	return record_end(skb, &pass, DP_HOOK_to_netdev, decide(skb, &pass));
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

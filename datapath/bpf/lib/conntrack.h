@@ -14,6 +14,7 @@
 
 #include "lib/env.h"
 #include "lib/parse.h"
+#include "lib/subprogram.h"
 #include "lib/tables.h"
 
 #define DP_CT_FIN_BOTH (DP_CT_FIN_FORWARD | DP_CT_FIN_REPLY)
@@ -78,9 +79,9 @@ static __always_inline struct dp_ct *ct_find(const struct dp_ct_key *key, __u64 
  * Race: two CPUs may both see NEW for one flow. Both then write the same entry; the cost is one
  * repeated policy look-up.
  */
-static __always_inline enum dp_ct_state ct_lookup(const struct packet *packet,
-						  enum dp_ct_direction direction, __u64 now_ns,
-						  struct dp_ct **flow)
+DP_SUBPROGRAM enum dp_ct_state ct_lookup(const struct packet *packet,
+					 enum dp_ct_direction direction, __u64 now_ns,
+					 struct dp_ct **flow)
 {
 	const enum dp_ct_direction opposite = direction == DP_CT_EGRESS ? DP_CT_INGRESS
 									: DP_CT_EGRESS;

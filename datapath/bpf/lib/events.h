@@ -35,7 +35,7 @@ static __always_inline bool event_is_due(struct pass *pass)
  *
  * A full ring loses the event; metrics still count the packet.
  */
-static __always_inline void event_report(struct __sk_buff *skb, struct pass *pass)
+static __always_inline void event_report(struct pass *pass, enum dp_hook hook)
 {
 	struct dp_event *event;
 
@@ -49,7 +49,7 @@ static __always_inline void event_report(struct __sk_buff *skb, struct pass *pas
 
 	event->time_ns = pass->now_ns;
 	event->verdict = pass->verdict;
-	event->ifindex = skb->ifindex;
+	event->ifindex = pass->ifindex;
 	event->before = pass->before;
 	event->after = pass->packet.tuple;
 	event->frontend = pass->frontend;
@@ -58,7 +58,7 @@ static __always_inline void event_report(struct __sk_buff *skb, struct pass *pas
 	event->policy_bits = 0; /* the trie does not say which prefix matched */
 	event->length_bytes = pass->length_bytes;
 	event->zone = dp_this_node.zone;
-	event->hook = pass->hook;
+	event->hook = hook;
 	event->pad = 0;
 	bpf_ringbuf_submit(event, 0);
 }

@@ -17,6 +17,7 @@
 #include "lib/identity.h"
 #include "lib/pass.h"
 #include "lib/record.h"
+#include "lib/subprogram.h"
 #include "lib/tables.h"
 
 #define DP_AF_INET 2 /* <sys/socket.h> is libc's, not the kernel's */
@@ -75,7 +76,7 @@ static __always_inline int forward_local(struct __sk_buff *skb, struct pass *pas
 /* forward_node - to another node, which must be a neighbour on the uplink (direct routing). The
  * kernel resolves its MAC; no neighbour entry is needed beforehand.
  */
-static __always_inline int forward_node(struct __sk_buff *skb, struct pass *pass, __u32 id)
+DP_SUBPROGRAM int forward_node(struct __sk_buff *skb, struct pass *pass, __u32 id)
 {
 	const struct dp_node_key key = {.id = id};
 	const struct dp_node *node = bpf_map_lookup_elem(&nodes, &key);
@@ -101,6 +102,16 @@ static __always_inline int forward_node(struct __sk_buff *skb, struct pass *pass
 	pass->verdict.kind = DP_VERDICT_NODE;
 	pass->verdict.target = id;
 	return bpf_redirect_neigh(dp_this_node.uplink_ifindex, &next_hop, sizeof(next_hop), 0);
+}
+
+/* forward_back - into the pod that sent it, past its to_container: a pod's traffic with itself needs
+ * no second judgement, and could not be told from a stranger's.
+ */
+static __always_inline int forward_back(struct pass *pass, enum dp_verdict_kind kind, __u32 ifindex)
+{
+	pass->verdict.kind = kind;
+	pass->verdict.target = ifindex;
+	return bpf_redirect_peer(ifindex, 0);
 }
 
 /* forward - route by destination: a pod here, a pod elsewhere, or the host's stack, which owns the

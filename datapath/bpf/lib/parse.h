@@ -35,14 +35,14 @@ enum packet_kind {
 /* What is known of a packet. Offsets count from the start of the frame. */
 struct packet {
 	struct dp_tuple tuple;
-	__u32 l3_offset;
 	__u32 l3_bytes;    /* IP header and what follows it, without Ethernet padding */
-	__u32 l4_offset;
+	__u16 l3_offset;
+	__u16 l4_offset;
 	__u16 policy_port; /* host order: destination port, or ICMP type << 8 | code */
 	__u8 kind;         /* enum packet_kind */
 	__u8 ttl;
 	__u8 ipv6;
-	__u8 pad[7];
+	__u8 pad[3];
 };
 
 /* <linux/icmp.h> includes libc's headers, which a BPF target does not have. */
@@ -69,6 +69,12 @@ static __always_inline bool packet_opens_tcp(const struct packet *packet)
 {
 	return packet->tuple.protocol == IPPROTO_TCP &&
 	       (packet->tuple.tcp_flags & (DP_TCP_SYN | DP_TCP_ACK)) == DP_TCP_SYN;
+}
+
+/* Of a TCP connection that is open, or was. */
+static __always_inline bool packet_is_mid_tcp(const struct packet *packet)
+{
+	return packet->tuple.protocol == IPPROTO_TCP && !packet_opens_tcp(packet);
 }
 
 /* packet_header - the first @bytes of the frame, for direct reading.

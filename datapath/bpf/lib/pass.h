@@ -22,15 +22,15 @@ struct pass {
 	__u32 frontend;
 	__u32 position;
 	__u32 policy_peer;
-	__u32 hook;               /* enum dp_hook */
+	__u32 ifindex;            /* the device that the program runs on */
 };
 
 /* pass_begin - parse the packet and note how it came. Returns what parse() returns. */
-static __always_inline int pass_begin(struct __sk_buff *skb, struct pass *pass, enum dp_hook hook)
+static __always_inline int pass_begin(struct __sk_buff *skb, struct pass *pass)
 {
 	int err;
 
-	pass->hook = hook;
+	pass->ifindex = skb->ifindex;
 	pass->length_bytes = skb->len;
 	pass->position = DP_NOT_ASKED;
 	pass->policy_peer = DP_NOT_ASKED;

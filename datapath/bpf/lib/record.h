@@ -31,7 +31,8 @@ static __always_inline void record_begin(struct __sk_buff *skb)
  * @result: a TC_ACT_* that a decision returned after it set verdict.kind, or a negated enum dp_drop.
  * Returns what the program returns.
  */
-static __always_inline int record_end(struct __sk_buff *skb, struct pass *pass, int result)
+static __always_inline int record_end(struct __sk_buff *skb, struct pass *pass,
+				      enum dp_hook hook, int result)
 {
 	union {
 		struct dp_verdict verdict;
@@ -54,7 +55,7 @@ static __always_inline int record_end(struct __sk_buff *skb, struct pass *pass, 
 	skb->cb[3] = record.word[3];
 	skb->cb[4] = record.word[4];
 
-	index = dp_metric_index(pass->hook, pass->verdict.kind, pass->verdict.reason);
+	index = dp_metric_index(hook, pass->verdict.kind, pass->verdict.reason);
 	metric = bpf_map_lookup_elem(&metrics, &index);
 	if (metric) {
 		metric->packets++;
@@ -62,7 +63,7 @@ static __always_inline int record_end(struct __sk_buff *skb, struct pass *pass, 
 	}
 
 	if (dp_config.events)
-		event_report(skb, pass);
+		event_report(pass, hook);
 	return result;
 }
 
