@@ -79,14 +79,11 @@ struct Adoption {
       if (entry == found.ipcache_prefix.end()) continue;
       take(ids.cidr_identities, class_of(block).content(), entry->second.identity);
     }
-    for (const auto& [key, pod] : cluster.pods) {
-      if (!owns_addresses(pod)) continue;
-      for (const auto& address : pod.addresses) {
-        const auto entry = found.ipcache.find(exact_key(address));
-        if (entry == found.ipcache.end()) continue;
-        take(ids.identities, class_of(cluster, pod, address, blocks, config).content(),
-             entry->second.identity);
-      }
+    for (const auto& [address, pod] : owners_of(cluster)) {
+      const auto entry = found.ipcache.find(exact_key(address));
+      if (entry == found.ipcache.end()) continue;
+      take(ids.identities, class_of(cluster, *pod, address, blocks, config).content(),
+           entry->second.identity);
     }
   }
 

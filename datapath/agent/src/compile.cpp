@@ -77,14 +77,7 @@ struct Full {
   }
 
   Result<> add_pods(const Blocks& policy_blocks) {
-    std::map<Address, const kube::Pod*> owners;
-    for (const auto& [key, pod] : cluster.pods) {
-      if (!owns_addresses(pod)) continue;
-      for (const auto& address : pod.addresses) {
-        auto& owner = owners[address];
-        if (owner == nullptr || has_precedence(pod, *owner)) owner = &pod;
-      }
-    }
+    const auto owners = owners_of(cluster);
     for (const auto& [key, pod] : cluster.pods) {
       for (const auto& address : pod.addresses) {
         const auto owner = owners.find(address);

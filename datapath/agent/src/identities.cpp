@@ -137,6 +137,18 @@ bool has_precedence(const kube::Pod& a, const kube::Pod& b) {
   return kube::key_of(a.meta) < kube::key_of(b.meta);
 }
 
+std::map<Address, const kube::Pod*> owners_of(const kube::Cluster& cluster) {
+  std::map<Address, const kube::Pod*> owners;
+  for (const auto& [key, pod] : cluster.pods) {
+    if (!owns_addresses(pod)) continue;
+    for (const auto& address : pod.addresses) {
+      auto& owner = owners[address];
+      if (owner == nullptr || has_precedence(pod, *owner)) owner = &pod;
+    }
+  }
+  return owners;
+}
+
 void tell_reserved(Provenance& provenance) {
   provenance.identities[DP_IDENTITY_HOST].text = "this node";
   provenance.identities[DP_IDENTITY_WORLD].text = "world";

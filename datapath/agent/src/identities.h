@@ -59,6 +59,9 @@ using Classes = std::map<std::uint32_t, std::shared_ptr<const IdentityClass>>;
 /// that is not going away has it, then the first by name.
 [[nodiscard]] bool has_precedence(const kube::Pod& a, const kube::Pod& b);
 
+/// Who has each pod address of the cluster.
+[[nodiscard]] std::map<Address, const kube::Pod*> owners_of(const kube::Cluster& cluster);
+
 /// Names the identities that no object stands behind.
 void tell_reserved(Provenance& provenance);
 
