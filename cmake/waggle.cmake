@@ -7,6 +7,10 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
 option(WAGGLE_FUZZERS "Build the libFuzzer targets (needs clang)" OFF)
+if(WAGGLE_FUZZERS)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+endif()
 
 find_program(WAGGLE_CCACHE ccache)
 if(WAGGLE_CCACHE)

@@ -34,6 +34,8 @@ std::array<std::uint8_t, 16> masked(std::array<std::uint8_t, 16> bytes, unsigned
 Result<Address> Address::parse(std::string_view text) {
   const std::string owned(text);
   Address address;
+  if (text.find('\0') != std::string_view::npos)
+    return std::unexpected(bad("an address holds a zero byte"));
   if (inet_pton(AF_INET, owned.c_str(), address.bytes_.data() + 12) == 1) {
     std::copy(v4_prefix.begin(), v4_prefix.end(), address.bytes_.begin());
     return address;

@@ -126,14 +126,17 @@ void read_document(const View& document, Found& found) {
 }
 
 Errors errors_of(const Report& report) {
-  auto sorted = report.complaints;
-  std::ranges::stable_sort(sorted, {}, &Complaint::line);
+  std::vector<const Complaint*> sorted;
+  for (const auto& complaint : report.complaints) sorted.push_back(&complaint);
+  std::ranges::sort(sorted, [](const Complaint* a, const Complaint* b) {
+    return std::tie(a->line, a) < std::tie(b->line, b);
+  });
   Errors errors;
-  for (auto& complaint : sorted) {
+  for (const Complaint* complaint : sorted) {
     Error error{.kind = Error::Kind::bad_input,
-                .what = std::move(complaint.what),
-                .where = SourceRef{report.file, complaint.line}.to_string(),
-                .advice = std::move(complaint.advice)};
+                .what = complaint->what,
+                .where = SourceRef{report.file, complaint->line}.to_string(),
+                .advice = complaint->advice};
     // Those of one line stand together.
     const auto again = std::find_if(errors.rbegin(), errors.rend(), [&](const Error& other) {
       return other.where != error.where || other == error;

@@ -32,7 +32,7 @@ Flaw too_long(std::string_view text, std::size_t length_max) {
 }
 
 Flaw not_spelled(std::string_view text, const char* rule) {
-  return fmt::format("\"{}\" is not {}", text, rule);
+  return fmt::format("is \"{}\", not {}", text, rule);
 }
 
 }  // namespace
@@ -74,7 +74,7 @@ Flaw flaw_of_label_key(std::string_view text) {
   std::string_view name = text;
   if (slash != std::string_view::npos) {
     if (auto flaw = flaw_of_dns_subdomain(text.substr(0, slash)))
-      return fmt::format("the prefix of \"{}\" {}", text, *flaw);
+      return fmt::format("\"{}\" has a prefix that {}", text, *flaw);
     name = text.substr(slash + 1);
   }
   if (auto flaw = too_long(name, 63)) return flaw;

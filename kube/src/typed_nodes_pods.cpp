@@ -155,7 +155,8 @@ Workload read_workload(const View& object, Workload::Kind kind) {
   workload.selector = read_selector(selector);
   if (kind == Workload::Kind::job) {
     if (!selector.present()) workload.selector.match_labels = {{"job-name", workload.meta.name}};
-  } else if (selector.require() && !workload.selector.matches(workload.pod.meta.labels)) {
+  } else if (selector.require() && pod.present() &&
+             !workload.selector.matches(workload.pod.meta.labels)) {
     selector.refuse("does not match the labels of the template");
   }
   return workload;

@@ -20,7 +20,8 @@ NetworkPolicy::Port read_policy_port(const View& view) {
     end.refuse("is set without port");
   else if (!number.is(Value::Kind::integer))
     end.refuse("is set, but port is not a number");
-  else if (const auto low = std::get<std::uint16_t>(*port.port); low != 0 && *port.end_port < low)
+  else if (const auto low = std::get<std::uint16_t>(*port.port);
+           *port.end_port != 0 && *port.end_port < low)
     end.refuse(fmt::format("{} is below port {}", end.quoted(), low));
   return port;
 }

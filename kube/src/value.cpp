@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 #include <set>
+#include <tuple>
 
 #include "waggle/kube/result.h"
 
@@ -115,8 +116,10 @@ void TreeBuilder::check_keys(const Value& mapping) {
   if (mapping.entries.size() < 2) return;
   std::vector<const Entry*> sorted;
   for (const auto& entry : mapping.entries) sorted.push_back(&entry);
-  std::ranges::stable_sort(sorted, {},
-                           [](const Entry* entry) -> const auto& { return entry->key; });
+  // By address where the keys are equal: as they stand in the text.
+  std::ranges::sort(sorted, [](const Entry* a, const Entry* b) {
+    return std::tie(a->key, a) < std::tie(b->key, b);
+  });
   for (std::size_t i = 1; i < sorted.size(); ++i)
     if (sorted[i]->key == sorted[i - 1]->key)
       refuse(sorted[i]->line, fmt::format("key \"{}\" is written twice, first in line {}",

@@ -17,7 +17,7 @@ const char* name_of(Value::Kind kind) {
     case Value::Kind::integer:
       return "an integer";
     case Value::Kind::real:
-      return "a number with a fraction";
+      return "a floating-point number";
     case Value::Kind::string:
       return "a string";
     case Value::Kind::sequence:

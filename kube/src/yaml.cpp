@@ -23,9 +23,7 @@ bool is_one_of(std::string_view text, std::initializer_list<std::string_view> wo
 }
 
 /// As strconv.ParseInt with base 0, which is what the API server's YAML decoder uses.
-bool resolve_integer(std::string_view text, Value& value) {
-  std::string digits;
-  std::ranges::copy_if(text, std::back_inserter(digits), [](char c) { return c != '_'; });
+bool resolve_integer(std::string digits, Value& value) {
   const bool negative = digits.starts_with('-');
   if (negative || digits.starts_with('+')) digits.erase(0, 1);
   int base = 10;
@@ -50,7 +48,7 @@ bool resolve_integer(std::string_view text, Value& value) {
   const auto [stop, code] = std::from_chars(digits.data(), end, number, base);
   if (code != std::errc{} || stop != end) return false;
   value.kind = Value::Kind::integer;
-  value.text = (negative && number != 0 ? "-" : "") + fmt::to_string(number);
+  value.text = fmt::format("{}{}", negative && number != 0 ? "-" : "", number);
   return true;
 }
 
@@ -89,8 +87,10 @@ void resolve_plain(Value& value) {
                               "OFF"})) {
     value.kind = Value::Kind::boolean;
     value.text = "false";
-  } else if (!resolve_integer(text, value)) {
-    value.kind = is_real(text) ? Value::Kind::real : Value::Kind::string;
+  } else if (std::string_view("+-.0123456789").contains(text[0])) {
+    std::string plain;
+    std::ranges::copy_if(text, std::back_inserter(plain), [](char c) { return c != '_'; });
+    if (!resolve_integer(plain, value) && is_real(plain)) value.kind = Value::Kind::real;
   }
 }
 
@@ -98,7 +98,7 @@ class YamlHandler : public YAML::EventHandler {
  public:
   YamlHandler(TreeBuilder& builder, int first_line) : builder_(builder), first_line_(first_line) {}
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override { start_line = line_of(mark); }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     scalar({Value::Kind::null, line_of(mark), {}, {}}, anchor);
@@ -127,6 +127,8 @@ class YamlHandler : public YAML::EventHandler {
   }
   void OnMapEnd() override { check(builder_.end()); }
 
+  int start_line = 0;
+
  private:
   [[nodiscard]] int line_of(const YAML::Mark& mark) const { return first_line_ + mark.line; }
 
@@ -145,18 +147,22 @@ class YamlHandler : public YAML::EventHandler {
   int first_line_;
 };
 
+/// Requires text of one document at most. What yaml-cpp takes for a second one is left-over text,
+/// which it may offer again and again.
 bool parse_chunk(std::string_view text, int first_line, const DocumentSink& sink,
                  Complaints& complaints) {
   int line = first_line;
   try {
     std::ispanstream stream(std::span(text.data(), text.size()));
     YAML::Parser parser(stream);
-    while (true) {
-      TreeBuilder builder(complaints);
-      YamlHandler handler(builder, first_line);
-      if (!parser.HandleNextDocument(handler)) return true;
-      sink(builder.take());
-    }
+    TreeBuilder builder(complaints);
+    YamlHandler handler(builder, first_line);
+    if (!parser.HandleNextDocument(handler)) return true;
+    sink(builder.take());
+    TreeBuilder ignored(complaints);
+    YamlHandler rest(ignored, first_line);
+    if (!parser.HandleNextDocument(rest)) return true;
+    complaints.push_back({rest.start_line, "broken YAML: the document has ended before this"});
   } catch (const Refused&) {
     return false;
   } catch (const YAML::Exception& error) {
@@ -168,13 +174,16 @@ bool parse_chunk(std::string_view text, int first_line, const DocumentSink& sink
   return false;
 }
 
-/// The start of the next line that opens a document, or the end. Such a line ends every YAML
-/// construct, so each document can be read, and be wrong, for itself.
-std::size_t next_document(std::string_view text, std::size_t from) {
-  for (auto at = text.find("\n---", from); at != std::string_view::npos;
-       at = text.find("\n---", at + 1)) {
+/// Where the next line starts that ends a document ("---" or "..."), or the end of the text. Such a
+/// line ends every YAML construct, so each document can be read, and be wrong, for itself.
+std::size_t document_end(std::string_view text, std::size_t from) {
+  for (auto at = text.find('\n', from); at != std::string_view::npos;
+       at = text.find('\n', at + 1)) {
+    const auto mark = text.substr(at + 1, 3);
     const auto behind = at + 4;
-    if (behind == text.size() || std::string_view(" \t\r\n").contains(text[behind])) return at + 1;
+    if ((mark == "---" || mark == "...") &&
+        (behind >= text.size() || std::string_view(" \t\r\n").contains(text[behind])))
+      return at + 1;
   }
   return text.size();
 }
@@ -185,10 +194,11 @@ bool parse_yaml(std::string_view text, int first_line, const DocumentSink& sink,
                 Complaints& complaints) {
   bool whole = true;
   for (std::size_t from = 0; from < text.size();) {
-    const auto to = next_document(text, from);
+    auto to = document_end(text, from);
     const auto chunk = text.substr(from, to - from);
     whole = parse_chunk(chunk, first_line, sink, complaints) && whole;
     first_line += static_cast<int>(std::ranges::count(chunk, '\n'));
+    if (text.substr(to, 3) == "...") to += 3;
     from = to;
   }
   return whole;
