@@ -40,10 +40,14 @@ using Checked = std::expected<T, Errors>;
   ((condition) ? void() : ::waggle::assertion_failed(#condition, __FILE__, __LINE__))
 
 /// The value of a Result, or return its Error from the enclosing function. A statement expression,
-/// which g++ and clang both have.
-#define TRY(expression)                                              \
-  __extension__({                                                    \
-    auto&& waggle_result_ = (expression);                            \
-    if (!waggle_result_) return std::unexpected(std::move(waggle_result_).error()); \
-    std::move(waggle_result_).value();                               \
+/// which g++ and clang both have; the counter lets one stand inside another.
+#define TRY(expression) WAGGLE_TRY_NAMED(expression, WAGGLE_JOIN(waggle_result_, __COUNTER__))
+#define WAGGLE_JOIN(a, b) WAGGLE_JOIN_EXPANDED(a, b)
+#define WAGGLE_JOIN_EXPANDED(a, b) a##b
+#define WAGGLE_TRY_NAMED(expression, result) WAGGLE_TRY_IN(expression, result)
+#define WAGGLE_TRY_IN(expression, result)                           \
+  __extension__({                                               \
+    auto&& result = (expression);                               \
+    if (!result) return std::unexpected(std::move(result).error()); \
+    std::move(result).value();                                  \
   })
