@@ -63,13 +63,13 @@ static __always_inline bool answer_is_allowed(__u64 now_ns)
 {
 	const __u64 rate = dp_config.icmp_error_rate, burst = dp_config.icmp_error_burst;
 	const struct dp_rate_limit_key key = {.zone = dp_this_node.zone};
-	struct dp_rate_limit *bucket = bpf_map_lookup_elem(&rate_limits, &key);
+	struct dp_rate_limit *bucket = table_find(&rate_limits, &key);
 	__u64 elapsed_ns, credit;
 
 	if (!bucket) {
 		const struct dp_rate_limit full = {.refilled_ns = now_ns, .tokens = burst - 1};
 
-		return !bpf_map_update_elem(&rate_limits, &key, &full, BPF_ANY);
+		return !table_put(&rate_limits, &key, &full);
 	}
 	elapsed_ns = now_ns - bucket->refilled_ns;
 	if (rate && elapsed_ns >= burst * DP_NS_PER_S / rate) {

@@ -58,7 +58,7 @@ static __always_inline bool ct_is_closed(const struct dp_ct *flow)
 /* ct_find - the entry of @key while it lives; NULL at or past its deadline. */
 static __always_inline struct dp_ct *ct_find(const struct dp_ct_key *key, __u64 now_ns)
 {
-	struct dp_ct *flow = bpf_map_lookup_elem(&conntrack, key);
+	struct dp_ct *flow = table_find(&conntrack, key);
 
 	return flow && now_ns < flow->expires_ns ? flow : NULL;
 }
@@ -183,7 +183,7 @@ static __always_inline int ct_create(const struct dp_ct_key *key, struct dp_ct *
 	flow->expires_ns = ct_deadline(packet->tuple.protocol, flow->flags, now_ns);
 	flow->reported_ns = now_ns;
 	flow->policy_generation = dp_this_node.policy_generation;
-	return bpf_map_update_elem(&conntrack, key, flow, BPF_ANY) ? -DP_DROP_CONNTRACK_FULL : 0;
+	return table_put(&conntrack, key, flow) ? -DP_DROP_CONNTRACK_FULL : 0;
 }
 
 #endif

@@ -79,7 +79,7 @@ static __always_inline int forward_local(struct __sk_buff *skb, struct pass *pas
 DP_SUBPROGRAM int forward_node(struct __sk_buff *skb, struct pass *pass, __u32 id)
 {
 	const struct dp_node_key key = {.id = id};
-	const struct dp_node *node = bpf_map_lookup_elem(&nodes, &key);
+	const struct dp_node *node = table_find(&nodes, &key);
 	struct bpf_redir_neigh next_hop = {};
 	int err;
 

@@ -180,7 +180,7 @@ DP_SUBPROGRAM int icmp_from_pod(struct __sk_buff *skb, struct pass *pass)
 	if (flow) {
 		const struct dp_backend_key key = {.id = flow->backend};
 
-		backend = bpf_map_lookup_elem(&backends, &key);
+		backend = table_find(&backends, &key);
 		if (!backend)
 			return -DP_DROP_SERVICE_BACKEND_GONE;
 		pass->flow = flow;
@@ -200,7 +200,7 @@ DP_SUBPROGRAM int icmp_from_pod(struct __sk_buff *skb, struct pass *pass)
 	{
 		const struct dp_reverse_nat_key key = {.frontend = flow->frontend};
 
-		original = bpf_map_lookup_elem(&reverse_nat, &key);
+		original = table_find(&reverse_nat, &key);
 	}
 	if (!original)
 		return -DP_DROP_REVERSE_NAT_NOT_FOUND;
@@ -243,7 +243,7 @@ DP_SUBPROGRAM int icmp_to_pod(struct __sk_buff *skb, struct pass *pass)
 	if (flow && flow->frontend) {
 		const struct dp_reverse_nat_key key = {.frontend = flow->frontend};
 
-		original = bpf_map_lookup_elem(&reverse_nat, &key);
+		original = table_find(&reverse_nat, &key);
 		if (!original)
 			return -DP_DROP_REVERSE_NAT_NOT_FOUND;
 		pass->flow = flow;

@@ -20,7 +20,7 @@ static __always_inline const struct dp_endpoint *endpoint_find(const struct dp_a
 {
 	const struct dp_endpoint_key key = {.address = *address, .zone = dp_this_node.zone};
 
-	return bpf_map_lookup_elem(&endpoints, &key);
+	return table_find(&endpoints, &key);
 }
 
 /* An address of this node itself. */
@@ -37,7 +37,7 @@ static __always_inline const struct dp_ipcache *ipcache_find(const struct dp_add
 {
 	const struct dp_ipcache_key key = {.space = dp_this_node.space, .address = *address};
 
-	return bpf_map_lookup_elem(&ipcache, &key);
+	return table_find(&ipcache, &key);
 }
 
 /* identity_find - the security identity of a remote address.
@@ -63,7 +63,7 @@ static __always_inline int identity_find(const struct dp_addr *address, __u32 *i
 			.address = *address,
 		};
 
-		entry = bpf_map_lookup_elem(&ipcache_prefix, &key);
+		entry = table_find(&ipcache_prefix, &key);
 	}
 	if (entry)
 		*identity = entry->identity;

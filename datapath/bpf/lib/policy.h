@@ -47,9 +47,9 @@ static __always_inline int policy_ask(struct pass *pass, __u32 subject, __u32 pe
 	};
 	const struct dp_policy *named, *any, *entry;
 
-	named = bpf_map_lookup_elem(&policy, &key);
+	named = table_find(&policy, &key);
 	key.peer = DP_IDENTITY_ANY;
-	any = bpf_map_lookup_elem(&policy, &key);
+	any = table_find(&policy, &key);
 
 	pass->verdict.rule = 0;
 	pass->policy_peer = DP_IDENTITY_ANY;

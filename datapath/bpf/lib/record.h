@@ -56,7 +56,7 @@ static __always_inline int record_end(struct __sk_buff *skb, struct pass *pass,
 	skb->cb[4] = record.word[4];
 
 	index = dp_metric_index(hook, pass->verdict.kind, pass->verdict.reason);
-	metric = bpf_map_lookup_elem(&metrics, &index);
+	metric = table_find(&metrics, &index);
 	if (metric) {
 		metric->packets++;
 		metric->bytes += pass->length_bytes;

@@ -46,14 +46,14 @@ static __always_inline const struct dp_service *service_find(const struct dp_tup
 		.port = tuple->destination_port,
 		.protocol = tuple->protocol,
 	};
-	const struct dp_service *service = bpf_map_lookup_elem(&services, &key);
+	const struct dp_service *service = table_find(&services, &key);
 	const struct dp_service *scoped;
 
 	*none = service && !service->size;
 	if (!service || !(service->flags & DP_SERVICE_SCOPED))
 		return service;
 	key.scope = dp_this_node.scope;
-	scoped = bpf_map_lookup_elem(&services, &key);
+	scoped = table_find(&services, &key);
 	*none = !scoped || !scoped->size;
 	return scoped ? scoped : service;
 }
@@ -67,7 +67,7 @@ static __always_inline const struct dp_backend *service_backend(const struct dp_
 								__u32 id)
 {
 	const struct dp_backend_key key = {.id = id};
-	const struct dp_backend *backend = bpf_map_lookup_elem(&backends, &key);
+	const struct dp_backend *backend = table_find(&backends, &key);
 
 	if (!backend || backend->service != service->service ||
 	    backend->protocol != tuple->protocol ||
@@ -140,7 +140,7 @@ static __always_inline __u32 service_affine_backend(const struct dp_service *ser
 	struct dp_affinity_key key;
 
 	service_affinity_key(&key, service, &tuple->source);
-	entry = bpf_map_lookup_elem(&affinity, &key);
+	entry = table_find(&affinity, &key);
 	if (!entry || now_ns >= entry->last_used_ns + service->affinity_timeout_s * DP_NS_PER_S)
 		return 0;
 	backend = service_backend(service, tuple, entry->backend);
@@ -242,7 +242,7 @@ static __always_inline int service_pick(struct pass *pass, struct service_choice
 			   : dp_random();
 	for (i = 0; i < DP_SERVICE_ATTEMPTS; i++) {
 		index = service->base + (position % service->size + i) % service->size;
-		slot = bpf_map_lookup_elem(&maglev, &index); /* checks the bound itself */
+		slot = table_find(&maglev, &index); /* checks the bound itself */
 		if (!slot)
 			return -DP_DROP_SERVICE_BACKEND_NOT_FOUND;
 		pass->position = index;
@@ -307,7 +307,7 @@ DP_SUBPROGRAM int service_remember(const struct pass *pass,
 		struct dp_affinity_key client;
 
 		service_affinity_key(&client, choice->service, &pass->before.source);
-		bpf_map_update_elem(&affinity, &client, &attraction, BPF_ANY);
+		table_put(&affinity, &client, &attraction);
 	}
 	if (choice->remembered) {
 		choice->remembered->backend = choice->backend;
@@ -316,7 +316,7 @@ DP_SUBPROGRAM int service_remember(const struct pass *pass,
 		return 0;
 	}
 	ct_key_of(&key, &pass->before, DP_CT_SERVICE);
-	return bpf_map_update_elem(&conntrack, &key, &state, BPF_ANY) ? -DP_DROP_CONNTRACK_FULL : 0;
+	return table_put(&conntrack, &key, &state) ? -DP_DROP_CONNTRACK_FULL : 0;
 }
 
 /* service_reverse - the address that the client believes it talks to, as the packet's source.
@@ -327,7 +327,7 @@ DP_SUBPROGRAM int service_remember(const struct pass *pass,
 static __always_inline int service_reverse(struct pass *pass, const struct dp_ct *flow)
 {
 	const struct dp_reverse_nat_key key = {.frontend = flow->frontend};
-	const struct dp_reverse_nat *original = bpf_map_lookup_elem(&reverse_nat, &key);
+	const struct dp_reverse_nat *original = table_find(&reverse_nat, &key);
 
 	if (!original)
 		return -DP_DROP_REVERSE_NAT_NOT_FOUND;
