@@ -37,23 +37,6 @@ extern const volatile struct dp_config dp_config;
 extern struct dp_node_config dp_this_node;
 extern struct dp_env dp_env;
 
-/* table_find, table_put - the map helpers, counted in a simulation so that a path's cost in map
- * operations is a number and not an estimate. In production the count is pruned.
- */
-static __always_inline void *table_find(void *map, const void *key)
-{
-	if (dp_config.simulated)
-		dp_env.map_ops++;
-	return bpf_map_lookup_elem(map, key);
-}
-
-static __always_inline long table_put(void *map, const void *key, const void *value)
-{
-	if (dp_config.simulated)
-		dp_env.map_ops++;
-	return bpf_map_update_elem(map, key, value, BPF_ANY);
-}
-
 /* Every packet's map helpers go through these two, so that a simulation can count them: what a
  * packet costs, on any machine.
  */
@@ -66,13 +49,13 @@ static __always_inline void table_count(void)
 static __always_inline void *table_find(const void *table, const void *key)
 {
 	table_count();
-	return table_find((void *)table, key);
+	return bpf_map_lookup_elem((void *)table, key);
 }
 
 static __always_inline long table_put(const void *table, const void *key, const void *value)
 {
 	table_count();
-	return table_put((void *)table, key, value);
+	return bpf_map_update_elem((void *)table, key, value, BPF_ANY);
 }
 
 #endif

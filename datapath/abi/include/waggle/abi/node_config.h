@@ -32,7 +32,8 @@ struct dp_env {
 	__u64 now_ns;
 	__u64 seed;
 	__u64 draws;
+	__u64 map_ops; /* map helpers called since the caller set it; counted only when simulated */
 };
-DP_STATIC_ASSERT(sizeof(struct dp_env) == 24);
+DP_STATIC_ASSERT(sizeof(struct dp_env) == 32);
 
 #endif
