@@ -60,7 +60,7 @@ struct ProgramFigures {
   std::string name;
   std::uint32_t instructions = 0;           ///< loaded (translated)
   std::uint32_t instructions_verified = 0;  ///< insn_processed of the kernel's verifier
-  std::uint32_t stack_bytes = 0;
+  std::uint32_t stack_bytes = 0;            ///< largest frame of the program and its functions
   std::uint32_t jited_bytes = 0;
   std::uint32_t maps = 0;
 };
@@ -141,6 +141,10 @@ class StatsGuard {
   explicit StatsGuard(int fd) : fd_(fd) {}
   int fd_;
 };
+
+/// What a program that does nothing costs: nanoseconds a run, over `runs` of it. Needs bpf_stats
+/// enabled. What is measured of others has this in it.
+[[nodiscard]] Result<double> empty_program_ns(std::uint32_t runs);
 
 /// What this kernel and process can do; each row with a reason when it can't.
 struct Capability {
