@@ -22,9 +22,13 @@ std::size_t size_of(const Value& value) {
   return size;
 }
 
+/// Looks like JSON: an object whose first key is quoted. YAML's flow style may look so too.
 bool is_json(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t\r\n");
-  return first != std::string_view::npos && text[first] == '{';
+  constexpr std::string_view space = " \t\r\n";
+  const auto brace = text.find_first_not_of(space);
+  if (brace == std::string_view::npos || text[brace] != '{') return false;
+  const auto next = text.find_first_not_of(space, brace + 1);
+  return next != std::string_view::npos && (text[next] == '"' || text[next] == '}');
 }
 
 }  // namespace
@@ -155,7 +159,7 @@ void parse_documents(std::string_view text, int first_line, const DocumentSink& 
     return;
   }
   if (!parse_json(text, first_line, collect, found)) {
-    // YAML's flow style opens with the same brace. What is neither is reported as broken JSON.
+    // What is neither JSON nor YAML is reported as broken JSON.
     std::vector<Value> json = std::exchange(documents, {});
     Complaints yaml;
     if (parse_yaml(text, first_line, collect, yaml))
