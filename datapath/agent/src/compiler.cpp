@@ -156,7 +156,7 @@ Result<> rebuild(CompilerState& state, const kube::Cluster& cluster) {
   state.cluster.workloads = cluster.workloads;
   state.ids.begin();
   state.tables.policy_generation = state.ids.policy_generation;
-  TRY(Transaction(state, std::move(touched)).run());
+  TRY(Transaction(state, std::move(touched), true).run());
   return {};
 }
 

@@ -1,7 +1,7 @@
 #include "waggle/agent/ids.h"
 
 #include <algorithm>
-#include <bit>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -69,30 +69,65 @@ void IdSpace::rollback() {
   allocated_.clear();
 }
 
+void Regions::add_hole(std::uint32_t base, std::uint32_t size) {
+  if (size == 0) return;
+  holes_.emplace(base, size);
+  holes_by_size_.emplace(size, base);
+}
+
+void Regions::remove_hole(std::uint32_t base, std::uint32_t size) {
+  holes_.erase(base);
+  holes_by_size_.erase({size, base});
+}
+
 Result<std::uint32_t> Regions::allocate(std::uint32_t size) {
-  std::uint32_t base = 0;
-  for (const auto& [start, length] : live_) {
-    if (start - base >= size) break;
-    base = start + length;
+  const auto hole = holes_by_size_.lower_bound({size, 0});
+  if (hole == holes_by_size_.end()) {
+    return error(Error::Kind::unsupported, fmt::format("no {} free positions in a row", size),
+                 "maglev", "give maglev more entries when the datapath is loaded");
   }
-  if (capacity_ - base < size) {
-    return error(Error::Kind::unsupported,
-                 fmt::format("no {} free positions in a row among {}", size, capacity_), "maglev");
-  }
+  const auto [length, base] = *hole;
+  remove_hole(base, length);
+  add_hole(base + size, length - size);
   live_.emplace(base, size);
   return base;
 }
 
-void Regions::release(std::uint32_t base) { live_.erase(base); }
+void Regions::release(std::uint32_t base) {
+  const auto region = live_.find(base);
+  if (region == live_.end()) return;
+  auto size = region->second;
+  live_.erase(region);
+  const auto after = holes_.find(base + size);
+  if (after != holes_.end()) {
+    const auto [next, length] = *after;
+    remove_hole(next, length);
+    size += length;
+  }
+  const auto before = holes_.lower_bound(base);
+  if (before != holes_.begin()) {
+    const auto [previous, length] = *std::prev(before);
+    if (previous + length == base) {
+      remove_hole(previous, length);
+      base = previous;
+      size += length;
+    }
+  }
+  add_hole(base, size);
+}
 
 Result<> Regions::adopt(std::uint32_t base, std::uint32_t size) {
-  const auto next = live_.upper_bound(base);
-  const bool meets_next = next != live_.end() && next->first - base < size;
-  const bool meets_previous =
-      next != live_.begin() && base - std::prev(next)->first < std::prev(next)->second;
-  if (meets_next || meets_previous || size == 0 || size > capacity_ || base > capacity_ - size) {
+  auto hole = holes_.upper_bound(base);
+  const bool inside = hole != holes_.begin() && size != 0 &&
+                      base - std::prev(hole)->first < std::prev(hole)->second &&
+                      size <= std::prev(hole)->second - (base - std::prev(hole)->first);
+  if (!inside) {
     return error(Error::Kind::bad_input, fmt::format("positions {}+{} overlap others", base, size));
   }
+  const auto [start, length] = *std::prev(hole);
+  remove_hole(start, length);
+  add_hole(start, base - start);
+  add_hole(base + size, length - (base - start) - size);
   live_.emplace(base, size);
   return {};
 }

@@ -72,8 +72,9 @@ struct CompilerState {
 /// From touched objects to operations, and State's derived part brought up to date.
 class Transaction {
  public:
-  Transaction(CompilerState& state, Touched touched)
-      : state_(state), touched_(std::move(touched)) {}
+  /// `fresh`: the State is empty, so nothing is planned; there is nobody to be safe for.
+  Transaction(CompilerState& state, Touched touched, bool fresh = false)
+      : state_(state), touched_(std::move(touched)), fresh_(fresh) {}
   /// After an Error the State is half changed.
   Result<std::vector<TableOp>> run();
 
@@ -102,10 +103,11 @@ class Transaction {
   void admit_classes(const Policies& policies, Partial& stage);
   void entries(const Policies& policies, const Classes& subjects, const Classes& peers,
                bool every_peer, Table<dp_policy_key, dp_policy>& entries);
-  Result<> execute(const Partial& stage);
+  Result<> execute(Partial& stage);
 
   CompilerState& state_;
   Touched touched_;
+  bool fresh_;
   std::vector<TableOp> ops_;
   bool verdicts_change_ = false;
   std::set<std::uint32_t> changed_classes_;

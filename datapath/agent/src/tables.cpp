@@ -39,18 +39,6 @@ void cut(Words& words, std::uint32_t position) {
   words.emplace(position, std::move(tail));
 }
 
-void store_word(Words& words, std::uint32_t position, std::uint32_t backend) {
-  const auto piece = piece_with(words, position);
-  if (piece == words.end()) {
-    if (backend != 0) words.emplace(position, std::vector{backend});
-    return;
-  }
-  auto& held = piece->second;
-  held[position - piece->first] = backend;
-  while (!held.empty() && held.back() == 0) held.pop_back();
-  if (held.empty()) words.erase(piece);
-}
-
 // A frontend names these positions: they become one region.
 void name_region(Words& words, std::uint32_t base, std::uint32_t size) {
   if (size == 0) return;
@@ -138,14 +126,35 @@ TableOp TableOp::inverse() const {
   return op;
 }
 
+void MemorySink::store(std::uint32_t position, std::uint32_t backend) {
+  auto& words = tables_.maglev;
+  const auto piece = piece_with(words, position);
+  if (piece != words.end()) {
+    auto& held = piece->second;
+    held[position - piece->first] = backend;
+    while (!held.empty() && held.back() == 0) held.pop_back();
+    if (held.empty()) words.erase(piece);
+    return;
+  }
+  if (backend == 0) return;
+  const auto grown = growing_ ? words.find(*growing_) : words.end();
+  if (grown != words.end() && *growing_ + grown->second.size() == position) {
+    grown->second.push_back(backend);
+    return;
+  }
+  words.emplace(position, std::vector{backend});
+  growing_ = position;
+}
+
 Result<> MemorySink::apply(std::span<const TableOp> ops) {
   applied_ = 0;
   for (const auto& op : ops) {
     if (op.kind == TableOp::Kind::generation) {
       tables_.policy_generation = op.value.as<std::uint32_t>();
     } else if (op.kind == TableOp::Kind::store) {
-      store_word(tables_.maglev, op.key.as<std::uint32_t>(), op.value.as<std::uint32_t>());
+      store(op.key.as<std::uint32_t>(), op.value.as<std::uint32_t>());
     } else {
+      growing_.reset();
       TRY(change(tables_, op));
     }
     ++applied_;

@@ -14,6 +14,18 @@ void copy_entry(const Table<Key, Value>& from, const Key& key, Table<Key, Value>
   if (it != from.end()) to.insert_or_assign(key, it->second);
 }
 
+void absorb(Tables& tables, Tables& some) {
+  tables.services.merge(some.services);
+  tables.backends.merge(some.backends);
+  tables.reverse_nat.merge(some.reverse_nat);
+  tables.maglev.merge(some.maglev);
+  tables.ipcache.merge(some.ipcache);
+  tables.ipcache_prefix.merge(some.ipcache_prefix);
+  tables.policy.merge(some.policy);
+  tables.endpoints.merge(some.endpoints);
+  tables.nodes.merge(some.nodes);
+}
+
 std::size_t entries_in(const Tables& tables, TableId table) {
   switch (table) {
     case TableId::services:
@@ -56,7 +68,7 @@ Result<std::vector<TableOp>> Transaction::run() {
   if (!(all == later)) TRY(merge(all, later));
   state_.blocks = later;
   TRY(sweep());
-  if (verdicts_change_) {
+  if (verdicts_change_ || fresh_) {
     const auto generation = next_generation(state_.tables.policy_generation);
     ops_.push_back(generation_op(state_.tables.policy_generation, generation));
     state_.tables.policy_generation = state_.ids.policy_generation = generation;
@@ -377,7 +389,13 @@ void Transaction::entries(const Policies& policies, const Classes& subjects, con
   state_.work.policy_entries += entries.size() - before;
 }
 
-Result<> Transaction::execute(const Partial& stage) {
+Result<> Transaction::execute(Partial& stage) {
+  if (fresh_) {
+    absorb(state_.tables, stage.after);
+    const auto room = check_room(state_.tables, state_.config);
+    if (!room) return std::unexpected(room.error().front());
+    return {};
+  }
   const auto planned = ops_.size();
   verdicts_change_ |= plan_tables(stage.before, stage.after, ops_);
   const std::span<const TableOp> ops(ops_.begin() + static_cast<std::ptrdiff_t>(planned),

@@ -1,7 +1,10 @@
 // The incremental form against the full one, and every prefix of every transaction.
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
+#include "identities.h"
 #include "random_cluster.h"
 
 namespace waggle::agent {
@@ -32,6 +35,26 @@ void expect_same_as_full(const Compiler& compiler, const std::vector<NodeContext
   ASSERT_EQ(told.nodes, mine.nodes) << where;
 }
 
+// Two addresses that both change hands in one change are the case that single operations cannot
+// make safe (compile.h, Compiler): the flow is between other pods than before at both ends.
+std::vector<Flow> with_one_end_in_place(const std::vector<Flow>& flows, const kube::Cluster& before,
+                                        const kube::Cluster& after) {
+  const auto owner = [](const kube::Cluster& cluster, const Address& address) {
+    const auto owners = owners_of(cluster);
+    const auto it = owners.find(address);
+    return it == owners.end() ? std::string() : kube::key_of(it->second->meta).to_string();
+  };
+  std::set<Address> moved;
+  for (const auto& flow : flows) {
+    if (owner(before, flow.source) != owner(after, flow.source)) moved.insert(flow.source);
+  }
+  std::vector<Flow> kept;
+  std::ranges::copy_if(flows, std::back_inserter(kept), [&](const Flow& flow) {
+    return !moved.contains(flow.source) || !moved.contains(flow.destination);
+  });
+  return kept;
+}
+
 class Changes : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(Changes, OneByOneEqualAFullCompileAndAreSafeAtEveryPrefix) {
@@ -48,10 +71,12 @@ TEST_P(Changes, OneByOneEqualAFullCompileAndAreSafeAtEveryPrefix) {
   for (int i = 0; i < changes_a_seed; ++i) {
     const auto where = "seed " + std::to_string(GetParam()) + ", change " + std::to_string(i);
     const auto before = compiler.tables();
-    const auto change = random.next(compiler.cluster());
+    const auto cluster = compiler.cluster();
+    const auto change = random.next(cluster);
     const auto ops = compiler.apply({&change, 1});
     ASSERT_TRUE(ops) << where << waggle::to_string(ops.error().front());
-    ASSERT_EQ(broken_prefix(before, *ops, compiler.tables(), flows), "") << where;
+    const auto judged = with_one_end_in_place(flows, cluster, compiler.cluster());
+    ASSERT_EQ(broken_prefix(before, *ops, compiler.tables(), judged), "") << where;
     ASSERT_NO_FATAL_FAILURE(expect_same_as_full(compiler, nodes, config, where));
   }
 }
@@ -90,7 +115,8 @@ TEST_P(Changes, ARestartTakesOverTheNumbersAndChangesOnlyWhatTheClusterChanged) 
     Compiler again({}, nodes);
     const auto unchanged = again.reset(first.cluster(), first.tables());
     ASSERT_TRUE(unchanged);
-    for (const auto& op : *unchanged) EXPECT_EQ(op.kind, TableOp::Kind::generation) << info(op.table).name;
+    for (const auto& op : *unchanged)
+      EXPECT_EQ(op.kind, TableOp::Kind::generation) << info(op.table).name;
 
     const auto change = random.next(cluster);
     cluster.apply(change);

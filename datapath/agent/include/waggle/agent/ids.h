@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "waggle/agent/tables.h"
@@ -45,15 +46,19 @@ class IdSpace {
 /// Regions of the maglev array. Invariant: live regions are disjoint and inside the capacity.
 class Regions {
  public:
-  explicit Regions(std::uint32_t capacity) : capacity_(capacity) {}
-  Result<std::uint32_t> allocate(std::uint32_t size);  ///< first fit; returns the base
+  explicit Regions(std::uint32_t capacity) { add_hole(0, capacity); }
+  /// The smallest hole that is large enough, the first of these; returns the base. Logarithmic.
+  Result<std::uint32_t> allocate(std::uint32_t size);
   void release(std::uint32_t base);
   Result<> adopt(std::uint32_t base, std::uint32_t size);
   [[nodiscard]] const std::map<std::uint32_t, std::uint32_t>& live() const { return live_; }
 
  private:
-  std::uint32_t capacity_;
-  std::map<std::uint32_t, std::uint32_t> live_;  ///< base -> size
+  void add_hole(std::uint32_t base, std::uint32_t size);
+  void remove_hole(std::uint32_t base, std::uint32_t size);
+
+  std::map<std::uint32_t, std::uint32_t> live_, holes_;  ///< base -> size
+  std::set<std::pair<std::uint32_t, std::uint32_t>> holes_by_size_;
 };
 
 /// Where a backend set's positions lie.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -127,8 +128,11 @@ class MemorySink final : public TableSink {
   [[nodiscard]] std::size_t applied() const override { return applied_; }
 
  private:
+  void store(std::uint32_t position, std::uint32_t backend);
+
   Tables& tables_;
   std::size_t applied_ = 0;
+  std::optional<std::uint32_t> growing_;  ///< base of the positions that stores are adding to
 };
 
 [[nodiscard]] dp_addr to_abi(const Address& address);
