@@ -14,6 +14,7 @@
 #include "waggle/abi/events.h"
 #include "waggle/abi/metrics.h"
 #include "waggle/agent/compile.h"
+#include "waggle/kernel/datapath.h"
 #include "waggle/kube/cluster.h"
 #include "waggle/simulator/packet.h"
 
@@ -104,9 +105,17 @@ class TestRunEngine final : public Engine {
   [[nodiscard]] const agent::Compiler& compiler() const override;
   [[nodiscard]] const kube::Cluster& cluster() const override;
   [[nodiscard]] std::uint16_t zone_of(const std::string& node) const;
-  /// Access for tests and faults: the loaded datapath, its namespace entered by the caller's thread.
-  struct Access;
+  /// For tests, benchmarks and faults: the loaded datapath itself.
+  struct Access {
+    kernel::Datapath& datapath;
+    std::uint32_t uplink;          ///< every node's
+    std::shared_ptr<void> inside;  ///< while it lives, this thread is in the engine's namespace
+  };
   [[nodiscard]] Access access();
+  /// How the pod hangs on its node; nothing for host-network and finished pods.
+  [[nodiscard]] std::optional<agent::Attachment> attachment_of(const kube::ObjectKey& pod) const;
+  /// What is written before a packet is judged on this node. Requires that the node exists.
+  [[nodiscard]] dp_node_config node_config(const std::string& node) const;
 
  private:
   struct State;
