@@ -518,6 +518,7 @@ void Reader::read_document(const Node& root) {
   std::optional<kube::Service::Algorithm> algorithm;
   std::optional<bool> cidr_selects_pods;
   std::map<string, std::uint32_t> knobs;
+  scenario_.invariants = {"L1", "L2", "L4", "L6", "L7"};
   map(root, "a scenario",
       {{"name", [&](const Node& v) { scenario_.name = scalar(v); }},
        {"why", [&](const Node& v) { scenario_.why = scalar(v); }},

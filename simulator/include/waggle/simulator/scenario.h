@@ -170,7 +170,7 @@ struct Scenario {
   std::uint64_t seed = 1;
   std::vector<std::string> engines;  ///< "test-run", "live"
   std::string not_live;              ///< why "live" is not among them
-  std::vector<std::string> invariants;
+  std::vector<std::string> invariants;  ///< default: L1, L2, L4, L6, L7
   std::vector<Step> steps;
   std::vector<WhatIf> what_if;
 };
