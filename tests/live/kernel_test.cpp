@@ -257,9 +257,7 @@ TEST_P(Attaching, LeavesNothingBehind) {
     EXPECT_THAT(seen("bpftool net show"), HasSubstr("from_container"));
     EXPECT_THAT(seen("tc qdisc show dev wg0"), HasSubstr("clsact"));
   }
-  std::system(
-      "ip -6 addr add fe80::77/64 dev wg1 nodad && "
-      "timeout 1 bash -c 'echo x > /dev/udp/ff02::1%wg1/9' 2> /dev/null");
+  send_from_peer();
   EXPECT_EQ(judged(**datapath), 1U);
   ASSERT_TRUE((*datapath)->detach(DP_HOOK_from_container, device_).has_value());
   ASSERT_TRUE((*datapath)->detach(DP_HOOK_to_container, device_).has_value());

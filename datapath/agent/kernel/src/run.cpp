@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -23,14 +24,14 @@ std::uint32_t number_after(const char* log, const char* words) {
              : static_cast<std::uint32_t>(std::strtoul(at + std::strlen(words), nullptr, 10));
 }
 
-/// "stack depth 112+48+0": a program's own frame and those of its subprograms.
+/// The largest frame of "stack depth 112+48+0": the program's own and its functions'.
 std::uint32_t stack_of(const char* log) {
   const char* at = std::strstr(log, "stack depth ");
   if (at == nullptr) return 0;
   at += std::strlen("stack depth ");
   std::uint32_t deepest = 0;
   for (char* end = nullptr; *at >= '0' && *at <= '9'; at = *end == '+' ? end + 1 : end)
-    deepest += static_cast<std::uint32_t>(std::strtoul(at, &end, 10));
+    deepest = std::max(deepest, static_cast<std::uint32_t>(std::strtoul(at, &end, 10)));
   return deepest;
 }
 
