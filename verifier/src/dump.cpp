@@ -19,7 +19,7 @@ using Raw = std::vector<std::uint8_t>;
 // One file, entry by entry: an array map's dump is too large for a document in memory.
 class EntryReader final : public nlohmann::json_sax<json> {
  public:
-  using Take = std::function<void(std::size_t index, const Raw& key, const Raw& value)>;
+  using Take = std::function<void(const Raw& key, const Raw& value)>;
   EntryReader(std::string file, Take take, Errors& errors)
       : file_(std::move(file)), take_(std::move(take)), errors_(errors) {}
 
@@ -38,7 +38,10 @@ class EntryReader final : public nlohmann::json_sax<json> {
     return true;
   }
   bool end_object() override {
-    if (--depth_ == 1) take_(index_++, key_, value_);
+    if (--depth_ == 1) {
+      take_(key_, value_);
+      ++index_;
+    }
     return true;
   }
   bool key(string_t& name) override {
@@ -98,7 +101,7 @@ class Reader {
     EntryReader* self = nullptr;
     EntryReader reader(
         name,
-        [&](std::size_t, const Raw& key, const Raw& value) {
+        [&](const Raw& key, const Raw& value) {
           Key k;
           Value v;
           if (copy(*self, "key", key, k) && copy(*self, "value", value, v)) take(k, v);

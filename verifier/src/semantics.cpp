@@ -50,7 +50,7 @@ TableSemantics::TableSemantics(const agent::Tables& tables) : tables_(tables) {
   const auto longer = [](const auto& a, const auto& b) {
     return a.first.prefix_bits > b.first.prefix_bits;
   };
-  prefixes_.assign(tables.ipcache_prefix.begin(), tables.ipcache_prefix.end());
+  prefixes_.assign(tables.ipcache_prefix.rbegin(), tables.ipcache_prefix.rend());
   std::ranges::stable_sort(prefixes_, longer);
   for (const auto& [key, value] : tables.policy) {
     if (key.prefix_bits >= DP_POLICY_STATIC_BITS) {
