@@ -219,7 +219,9 @@ Checked<std::vector<TableOp>> Compiler::reset(kube::Cluster cluster, const Table
   auto& state = state_->value;
   state.clear();
   state.ids = Ids(state.config);
-  if (auto adopted = state.ids.adopt(found, cluster, state.config); !adopted) {
+  const bool restarts = !(found == Tables{});
+  if (auto adopted = restarts ? state.ids.adopt(found, cluster, state.config) : Result<>{};
+      !adopted) {
     return std::unexpected(Errors{std::move(adopted).error()});
   }
   if (auto built = rebuild(state, cluster); !built) {
