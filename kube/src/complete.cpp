@@ -352,6 +352,9 @@ void Completion::address_services() {
         service.ip_families.push_back(defaults_.service_cidrs.front().family());
     }
     if (service.headless || !service.cluster_ips.empty()) continue;
+    const auto has_no_block = [&](Family family) { return pools.at(family).empty(); };
+    if (!std::ranges::all_of(service.ip_families, has_no_block))
+      std::erase_if(service.ip_families, has_no_block);
     for (const Family family : service.ip_families) {
       const auto address = pools.at(family).take(book_);
       if (!address) {

@@ -172,6 +172,18 @@ TEST(ServiceAddresses, FollowTheFamiliesAServiceNames) {
   EXPECT_EQ(addresses("e"), "10.96.0.2 ");
 }
 
+TEST(ServiceAddresses, LeaveOutASecondFamilyThatHasNoBlock) {
+  auto defaults = Defaults::standard();
+  defaults.service_cidrs.resize(1);
+  const auto only_v6 = service("a", "{ipFamilies: [IPv6], ports: [{port: 80}]}");
+  EXPECT_NE(incompletion_of(cluster_of(only_v6), defaults), "");
+  Cluster both = cluster_of(service("a", "{ipFamilyPolicy: PreferDualStack, ports: [{port: 80}]}"));
+  ASSERT_TRUE(complete(both, defaults).has_value());
+  const auto& made = both.services.at({"default", "a"});
+  EXPECT_EQ(made.ip_families, std::vector{Family::v4});
+  EXPECT_EQ(made.cluster_ips.size(), 1U);
+}
+
 TEST(ServiceAddresses, RunOutWithAnError) {
   auto defaults = Defaults::standard();
   defaults.service_cidrs = {Cidr::parse("10.96.0.0/30").value()};

@@ -84,8 +84,8 @@ TEST(Workloads, ReplicasDefaultToOneAndMayBeNone) {
 }
 
 TEST(Workloads, AStatefulSetsPodsKnowTheirNameAndIndex) {
-  const auto& labels =
-      from_file(with_selector("StatefulSet", "db")).pods.at({"default", "db-1"}).meta.labels;
+  const auto cluster = from_file(with_selector("StatefulSet", "db"));
+  const auto& labels = cluster.pods.at({"default", "db-1"}).meta.labels;
   EXPECT_EQ(labels, (Labels{{"app", "db"},
                             {"apps.kubernetes.io/pod-index", "1"},
                             {"statefulset.kubernetes.io/pod-name", "db-1"}}));

@@ -57,7 +57,8 @@ struct Defaults {
 ///   then by name, among ready nodes that match nodeSelector (invented nodes match every one).
 ///   A pod whose status says Pending, or that has finished, stays as it is;
 /// - gives addresses: a pod one of each family of its node's CIDRs, a host-network pod its node's,
-///   a service one of each family it names (none named: that of the first of service_cidrs);
+///   a service one of each family it names (none named: that of the first of service_cidrs), but
+///   for a second family that service_cidrs does not have;
 /// - makes EndpointSlices for services with a selector and without slices.
 /// What the input says is never changed; completing twice is the same as once; the order of the
 /// input does not matter. After an error the cluster is completed in part.
