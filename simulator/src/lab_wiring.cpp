@@ -29,7 +29,7 @@ std::string text(const Mac& m) {
 }
 
 bool is_v4(const Address& address) { return address.family() == Family::v4; }
-const char* family_flag(Family family) { return family == Family::v4 ? "-4" : "-6"; }
+const char* everything(Family family) { return family == Family::v4 ? "0.0.0.0/0" : "::/0"; }
 unsigned whole(const Address& address) { return is_v4(address) ? 32 : 128; }
 
 std::string add_address(const Address& address, const std::string& device) {
@@ -66,8 +66,8 @@ Result<> prepare(const std::string& netns, bool forwards, bool mute) {
   if (forwards) TRY(set_sysctl("ipv4/ip_forward", "1"));
   if (mute)
     TRY(run_tool({"nft", "-f", "-"},
-                 "table inet waggle { chain output { type filter hook output priority -400; "
-                 "policy drop; } }\n"));
+                 "table inet waggle {\n chain output {\n"
+                 "  type filter hook output priority -400; policy drop;\n }\n}\n"));
   return {};
 }
 
@@ -113,12 +113,12 @@ Result<> build_wire(const LabLayout& layout, const LabOptions& options) {
   TRY(ip_batch(layout.wire,
                {"link add wire type bridge stp_state 0 mcast_snooping 0", "link set wire up"}));
   TRY(plug_in(layout.wire, "world", layout.world, world_mac()));
-  return ip_batch(layout.world, {"link set lo up", "link set eth0 up",
-                                 add_address(world_address(Family::v4), "eth0"),
-                                 add_address(world_address(Family::v6), "eth0"),
-                                 // The world owns every address that has no route of its own.
-                                 "-4 route add local default dev lo table main",
-                                 "-6 route add local default dev lo table main"});
+  return ip_batch(
+      layout.world,
+      {"link set lo up", "link set eth0 up", add_address(world_address(Family::v4), "eth0"),
+       add_address(world_address(Family::v6), "eth0"),
+       // The world owns every address that has no route of its own.
+       "route add local 0.0.0.0/0 dev lo table main", "route add local ::/0 dev lo table main"});
 }
 
 Result<> build_node(const LabLayout& layout, const LabNode& node, const LabOptions& options) {
@@ -130,8 +130,7 @@ Result<> build_node(const LabLayout& layout, const LabNode& node, const LabOptio
   for (const auto& address : node.addresses) lines.push_back(add_address(address, "eth0"));
   for (const auto family : {Family::v4, Family::v6}) {
     lines.push_back(neighbour(world_address(family), world_mac(), "eth0"));
-    lines.push_back(fmt::format("{} {}", family_flag(family),
-                                route_via("default", world_address(family), "eth0")));
+    lines.push_back(route_via(everything(family), world_address(family), "eth0"));
   }
   return ip_batch(node.netns, lines);
 }
@@ -184,8 +183,7 @@ Lines pod_lines(const LabPod& pod) {
     const auto gateway = Address::parse(is_v4(address) ? "169.254.1.1" : "fe80::1").value();
     lines.push_back(add_address(address, "eth0"));
     lines.push_back(neighbour(gateway, host_mac(pod.number), "eth0"));
-    lines.push_back(
-        fmt::format("{} {}", family_flag(address.family()), route_via("default", gateway, "eth0")));
+    lines.push_back(route_via(everything(address.family()), gateway, "eth0"));
   }
   return lines;
 }
