@@ -75,7 +75,7 @@ spec:
   ipFamilyPolicy: RequireDualStack
   ipFamilies: [IPv4, IPv6]
   selector: {app: nobody}
-  ports: [{port: 80}]
+  ports: [{name: t, port: 80}, {name: u, port: 80, protocol: UDP}]
 ---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
