@@ -287,8 +287,8 @@ void tell_policy(Teller& teller, Explanation& whole) {
   }
 }
 
-std::string pod_words(const Names& names, std::uint32_t ifindex) {
-  const auto* pod = names.pod_behind(ifindex);
+std::string pod_words(const Teller& teller, std::uint32_t ifindex) {
+  const auto* pod = teller.names.pod_behind(teller.hop.node, ifindex);
   return pod == nullptr ? fmt::format("device {}", ifindex)
                         : "pod " + key_of(pod->meta).to_string();
 }
@@ -300,7 +300,7 @@ std::string fate_words(const Teller& teller) {
     case DP_VERDICT_DROP:
       return fmt::format("DROPPED {}: {}", kernel::drop_name(reason), kernel::drop_text(reason));
     case DP_VERDICT_LOCAL:
-      return fmt::format("to {} on this node, through device {}", pod_words(teller.names, target),
+      return fmt::format("to {} on this node, through device {}", pod_words(teller, target),
                          target);
     case DP_VERDICT_NODE: {
       const auto node = teller.names.tables.nodes.find({target});
@@ -314,11 +314,10 @@ std::string fate_words(const Teller& teller) {
     case DP_VERDICT_STACK:
       return "to the stack of this node, which owns or routes the destination";
     case DP_VERDICT_DELIVER:
-      return teller.from_pod() ? "straight back into " + pod_words(teller.names, target)
-                               : "into the pod";
+      return teller.from_pod() ? "straight back into " + pod_words(teller, target) : "into the pod";
     case DP_VERDICT_ANSWER:
-      return fmt::format("turned into an ICMP error back to {}: {}",
-                         pod_words(teller.names, target), kernel::drop_text(reason));
+      return fmt::format("turned into an ICMP error back to {}: {}", pod_words(teller, target),
+                         kernel::drop_text(reason));
     case DP_VERDICT_WIRE:
       return "onto the wire";
     default:

@@ -55,9 +55,12 @@ std::string Names::node(std::uint32_t id) const {
   return found == provenance.nodes.end() ? fmt::format("node number {}", id) : found->second;
 }
 
-const kube::Pod* Names::pod_behind(std::uint32_t ifindex) const {
-  for (const auto& [key, endpoint] : tables.endpoints)
-    if (endpoint.ifindex == ifindex) return pod_at(agent::from_abi(key.address));
+const kube::Pod* Names::pod_behind(const std::string& node, std::uint32_t ifindex) const {
+  for (const auto& [key, endpoint] : tables.endpoints) {
+    if (endpoint.ifindex != ifindex) continue;
+    const auto* pod = pod_at(agent::from_abi(key.address));
+    if (pod != nullptr && pod->node_name == node) return pod;
+  }
   return nullptr;
 }
 

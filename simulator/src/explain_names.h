@@ -31,8 +31,8 @@ struct Names {
   /// "301 shop/{app=web}", "2 world"
   [[nodiscard]] std::string identity(std::uint32_t number) const;
   [[nodiscard]] std::string node(std::uint32_t id) const;
-  /// The pod whose veth has this host device; null when none has.
-  [[nodiscard]] const kube::Pod* pod_behind(std::uint32_t ifindex) const;
+  /// The pod of the node whose veth has this host device; null when none has.
+  [[nodiscard]] const kube::Pod* pod_behind(const std::string& node, std::uint32_t ifindex) const;
 };
 
 [[nodiscard]] std::string protocol_name(std::uint8_t protocol);
