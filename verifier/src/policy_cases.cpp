@@ -180,8 +180,8 @@ z3::expr AddressSpace::disagreement(Prover& prover, Block block,
   z3::expr pod = prover.number(number_of_pod(nullptr), 32);
   std::vector<const Mark*> order;
   for (const Mark& mark : marks) order.push_back(&mark);
-  std::ranges::stable_sort(order, {}, [](const Mark* m) {
-    return std::pair(m->kind != Mark::Kind::prefix, m->at.bits);
+  std::ranges::sort(order, {}, [](const Mark* m) {
+    return std::tuple(m->kind != Mark::Kind::prefix, m->at.bits, m);
   });
   std::map<std::uint32_t, z3::expr> member;
   for (const Mark* mark : order) {

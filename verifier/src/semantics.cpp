@@ -30,8 +30,13 @@ bool same_leading_bits(const Key& a, const Key& b, unsigned bits) {
   return ((x[skipped + whole] ^ y[skipped + whole]) & mask) == 0;
 }
 
+// Longest first. Two entries of equal prefix are one in a trie; here the later key stands for both.
+template <class Key>
+bool longer_key(const Key& a, const Key& b) {
+  return a.prefix_bits != b.prefix_bits ? a.prefix_bits > b.prefix_bits : agent::Bytewise{}(b, a);
+}
 bool longer_entry(const TableSemantics::Entry& a, const TableSemantics::Entry& b) {
-  return a.key.prefix_bits > b.key.prefix_bits;
+  return longer_key(a.key, b.key);
 }
 
 // Of the two look-ups' results. DATAPATH's order: precedence, deny, the named peer.
@@ -47,11 +52,9 @@ std::optional<TableSemantics::Entry> stronger(const std::optional<TableSemantics
 }  // namespace
 
 TableSemantics::TableSemantics(const agent::Tables& tables) : tables_(tables) {
-  const auto longer = [](const auto& a, const auto& b) {
-    return a.first.prefix_bits > b.first.prefix_bits;
-  };
-  prefixes_.assign(tables.ipcache_prefix.rbegin(), tables.ipcache_prefix.rend());
-  std::ranges::stable_sort(prefixes_, longer);
+  prefixes_.assign(tables.ipcache_prefix.begin(), tables.ipcache_prefix.end());
+  std::ranges::sort(prefixes_,
+                    [](const auto& a, const auto& b) { return longer_key(a.first, b.first); });
   for (const auto& [key, value] : tables.policy) {
     if (key.prefix_bits >= DP_POLICY_STATIC_BITS) {
       by_fixed_[{ntohl(key.subject), ntohl(key.peer), key.direction}].push_back({key, value});
@@ -59,8 +62,8 @@ TableSemantics::TableSemantics(const agent::Tables& tables) : tables_(tables) {
       short_.push_back({key, value});
     }
   }
-  for (auto& [fixed, entries] : by_fixed_) std::ranges::stable_sort(entries, longer_entry);
-  std::ranges::stable_sort(short_, longer_entry);
+  for (auto& [fixed, entries] : by_fixed_) std::ranges::sort(entries, longer_entry);
+  std::ranges::sort(short_, longer_entry);
 }
 
 std::uint32_t TableSemantics::identity(const Address& address) const {

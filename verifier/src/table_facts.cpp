@@ -157,6 +157,7 @@ std::optional<CounterexamplePacket> TableFacts::packet_to(const Frontend& fronte
     packet.destination = destination;
     packet.protocol = frontend.key.protocol;
     packet.destination_port = ntohs(frontend.key.port);
+    packet.by_policy = false;
     packet.tables_admit = admitted;
     packet.tries = std::clamp<unsigned>(frontend.value.size * 16, 1, 4096);
     if (snapshot_.cluster) {

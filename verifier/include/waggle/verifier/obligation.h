@@ -26,6 +26,7 @@ struct CounterexamplePacket {
   std::uint8_t protocol = 6;
   std::uint16_t source_port = 40000, destination_port = 0;
   unsigned tries = 1;         ///< a choice is random: so many source ports may be needed to see it
+  bool by_policy = true;      ///< P1: of the drops only policy's count; otherwise every drop does
   bool tables_admit = false;  ///< what the tables' semantics predict for `direction`
 
   /// "10.0.1.5:40000 > 10.0.2.7:80 TCP"
