@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_container: what a pod sends, at the ingress of its veth's host end.
  *
- * Map look-ups of an open flow to a pod of this node: endpoints, services, conntrack, endpoints,
- * metrics. Through a service: SERVICE entry and backends more. To another node: ipcache and nodes
- * instead of the second pod. A reply: conntrack twice.
+ * Map helpers of an open flow to a pod of this node, 5: endpoints, services, conntrack, endpoints,
+ * metrics. To another node, 7: ipcache and nodes more. Through a service, 2 more: its SERVICE entry
+ * and the backend. A reply, 1 more: conntrack twice.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* to_container: what is sent to a pod, at the egress of its veth's host end.
  *
- * Map look-ups of an open flow: endpoints, conntrack, metrics. A reply: conntrack twice, and
- * reverse_nat when it comes through a service.
+ * Map helpers of an open flow, 3: endpoints, conntrack, metrics. A reply, 4: conntrack twice; from a
+ * service, 5: reverse_nat.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>

@@ -131,9 +131,10 @@ static __always_inline void service_affinity_key(struct dp_affinity_key *key,
 	key->pad = 0;
 }
 
-/* The backend that the client was last sent to, while that holds; 0: none. */
-static __always_inline __u32 service_affine_backend(const struct dp_service *service,
-						    const struct dp_tuple *tuple, __u64 now_ns)
+/* The backend that the client was last sent to, while that holds, and its @id; NULL: none. */
+static __always_inline const struct dp_backend *
+service_affine(const struct dp_service *service, const struct dp_tuple *tuple, __u64 now_ns,
+	       __u32 *id)
 {
 	const struct dp_backend *backend;
 	const struct dp_affinity *entry;
@@ -142,9 +143,10 @@ static __always_inline __u32 service_affine_backend(const struct dp_service *ser
 	service_affinity_key(&key, service, &tuple->source);
 	entry = table_find(&affinity, &key);
 	if (!entry || now_ns >= entry->last_used_ns + service->affinity_timeout_s * DP_NS_PER_S)
-		return 0;
-	backend = service_backend(service, tuple, entry->backend);
-	return backend && service_is_eligible(service, backend) ? entry->backend : 0;
+		return NULL;
+	*id = entry->backend;
+	backend = service_backend(service, tuple, *id);
+	return backend && service_is_eligible(service, backend) ? backend : NULL;
 }
 
 /* service_continue - the backend that this flow already has.
@@ -152,36 +154,37 @@ static __always_inline __u32 service_affine_backend(const struct dp_service *ser
  * An open TCP connection stays for as long as its backend exists. Everything else (a SYN, which
  * opens anew; UDP and SCTP, where no packet says so) leaves a terminating backend as soon as the
  * service has ready ones.
- * Returns 0 and @id, which is 0 when the flow is free to choose; or -DP_DROP_SERVICE_BACKEND_GONE
- * for a connection that nobody else can take over.
+ * Returns 0 and @backend, which is NULL when the flow is free to choose; or
+ * -DP_DROP_SERVICE_BACKEND_GONE for a connection that nobody else can take over.
  */
 static __always_inline int service_continue(const struct pass *pass,
-					    const struct service_choice *choice, __u32 *id)
+					    const struct service_choice *choice,
+					    const struct dp_backend **backend)
 {
 	const bool open = packet_is_mid_tcp(&pass->packet);
-	const struct dp_backend *backend;
 
-	*id = 0;
+	*backend = NULL;
 	if (!choice->remembered)
 		return 0;
-	backend = service_backend(choice->service, &pass->before, choice->remembered->backend);
-	if (!backend)
+	*backend = service_backend(choice->service, &pass->before, choice->remembered->backend);
+	if (!*backend)
 		return open ? -DP_DROP_SERVICE_BACKEND_GONE : 0;
-	if (open || service_is_eligible(choice->service, backend))
-		*id = choice->remembered->backend;
+	if (!open && !service_is_eligible(choice->service, *backend))
+		*backend = NULL;
 	return 0;
 }
 
-/* service_try - may this flow use backend @id.
+/* service_try - may this flow use @backend, whose id is @id.
  *
+ * @backend: NULL when a position names one that is not there or is another service's.
  * Returns 0, with the packet's tuple translated and @choice complete;
  * -DP_DROP_CONNTRACK_TUPLE_IN_USE when, behind the translation, a live flow of another frontend (or
  * of none) has the same addresses and ports: replies could not be told apart; or a negated reason
  * that ends the search.
  */
-static __always_inline int service_try(struct pass *pass, struct service_choice *choice, __u32 id)
+static __always_inline int service_try(struct pass *pass, struct service_choice *choice,
+				       const struct dp_backend *backend, __u32 id)
 {
-	const struct dp_backend *backend = service_backend(choice->service, &pass->before, id);
 	struct dp_tuple *tuple = &pass->packet.tuple;
 	struct dp_ct_key key;
 	struct dp_ct *flow;
@@ -220,15 +223,16 @@ static __always_inline int service_try(struct pass *pass, struct service_choice 
 static __always_inline int service_pick(struct pass *pass, struct service_choice *choice)
 {
 	const struct dp_service *service = choice->service;
+	const struct dp_backend *backend;
+	const struct dp_maglev *slot;
 	__u32 id, position, index;
-	struct dp_maglev *slot;
 	int err, i;
 
 	choice->attract = service_has_affinity(service);
 	if (choice->attract) {
-		id = service_affine_backend(service, &pass->before, pass->now_ns);
-		if (id) {
-			err = service_try(pass, choice, id);
+		backend = service_affine(service, &pass->before, pass->now_ns, &id);
+		if (backend) {
+			err = service_try(pass, choice, backend, id);
 			if (!err)
 				pass->verdict.flags |= DP_FLAG_AFFINITY;
 			if (err != -DP_DROP_CONNTRACK_TUPLE_IN_USE)
@@ -246,7 +250,9 @@ static __always_inline int service_pick(struct pass *pass, struct service_choice
 		if (!slot)
 			return -DP_DROP_SERVICE_BACKEND_NOT_FOUND;
 		pass->position = index;
-		err = service_try(pass, choice, slot->backend);
+		id = slot->backend;
+		backend = service_backend(service, &pass->before, id);
+		err = service_try(pass, choice, backend, id);
 		if (err != -DP_DROP_CONNTRACK_TUPLE_IN_USE)
 			return err;
 	}
@@ -263,19 +269,17 @@ static __always_inline int service_pick(struct pass *pass, struct service_choice
  */
 DP_SUBPROGRAM int service_choose(struct pass *pass, struct service_choice *choice, bool none)
 {
+	const struct dp_backend *backend;
 	struct dp_ct_key key;
-	__u32 id;
 	int err;
 
 	ct_key_of(&key, &pass->before, DP_CT_SERVICE);
 	choice->remembered = ct_find(&key, pass->now_ns);
-	err = service_continue(pass, choice, &id);
-	if (!err && id) {
-		err = service_try(pass, choice, id);
-		if (err == -DP_DROP_CONNTRACK_TUPLE_IN_USE && !packet_is_mid_tcp(&pass->packet))
-			id = 0;
-	}
-	if (!id && err != -DP_DROP_SERVICE_BACKEND_GONE)
+	err = service_continue(pass, choice, &backend);
+	if (!err && backend)
+		err = service_try(pass, choice, backend, choice->remembered->backend);
+	if ((!err && !backend) ||
+	    (err == -DP_DROP_CONNTRACK_TUPLE_IN_USE && !packet_is_mid_tcp(&pass->packet)))
 		err = none ? -DP_DROP_SERVICE_NO_BACKEND : service_pick(pass, choice);
 	if (err)
 		pass->packet.tuple = pass->before;
