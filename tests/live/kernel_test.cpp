@@ -13,6 +13,7 @@
 #include <cstdlib>
 
 #include "waggle/abi/drop_reasons.h"
+#include "waggle/agent/compile.h"
 #include "waggle/kernel/datapath.h"
 
 namespace waggle::kernel {
@@ -221,6 +222,30 @@ TEST_F(Kernel, RestartKeepsTablesConnectionsAndGeneration) {
   EXPECT_FALSE(std::filesystem::exists(pins_));
 }
 
+// Conntrack may remember the number of a backend that is gone; nobody else may get it.
+TEST_F(Kernel, NumbersThatWereUsedOutliveTheirEntriesAndTheAgent) {
+  TableOp backend;
+  backend.table = TableId::backends;
+  backend.key = Bytes::of(dp_backend_key{900});
+  backend.value = Bytes::of(dp_backend{
+      .address = address(1), .service = 70, .port = 0, .protocol = 6, .state = DP_BACKEND_ACTIVE});
+  {
+    const auto first = load(true);
+    ASSERT_TRUE((*first)->sink().apply(std::vector{backend, backend.inverse()}).has_value());
+  }
+  const auto second = load(true);
+  const auto found = (*second)->agent_tables();
+  EXPECT_THAT(found->backends, IsEmpty());
+  EXPECT_EQ(found->numbers_used.backend, 900U);
+  EXPECT_EQ(found->numbers_used.service, 70U);
+  agent::Ids ids{agent::Config{}};
+  ASSERT_TRUE(ids.adopt(*found, kube::Cluster{}, agent::Config{}).has_value());
+  EXPECT_EQ(ids.backends.get("somebody else"), 901U);
+  EXPECT_EQ(ids.services.get("somebody else"), 71U);
+  ASSERT_TRUE((*second)->remove().has_value());
+  EXPECT_FALSE(std::filesystem::exists(pins_));
+}
+
 TEST_F(Kernel, PinsOfAnotherShapeAreRefusedByName) {
   {
     ASSERT_TRUE(load(true).has_value());
@@ -279,9 +304,10 @@ TEST_F(Kernel, PinnedAttachmentsOutliveTheAgentAndAreTakenOver) {
   ASSERT_TRUE((*second)->attach(DP_HOOK_from_container, device_).has_value());
   send_from_peer();
   EXPECT_EQ(judged(**second), 2U);
-  EXPECT_EQ(std::ranges::distance(std::filesystem::directory_iterator(pins_),
-                                  std::filesystem::directory_iterator{}),
-            static_cast<std::ptrdiff_t>(agent::all_tables().size()) + 3);  // ring, node, link
+  EXPECT_EQ(
+      std::ranges::distance(std::filesystem::directory_iterator(pins_),
+                            std::filesystem::directory_iterator{}),
+      static_cast<std::ptrdiff_t>(agent::all_tables().size()) + 4);  // ring, node, numbers, link
   ASSERT_TRUE((*second)->remove().has_value());
   EXPECT_FALSE(std::filesystem::exists(pins_));
   const auto third = load(true);

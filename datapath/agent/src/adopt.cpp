@@ -44,6 +44,14 @@ struct Adoption {
         spend(ids.cidr_identities, number);
       }
     };
+    const auto& used = found.numbers_used;
+    spend(ids.identities, used.identity);
+    spend(ids.cidr_identities, used.cidr_identity);
+    spend(ids.services, used.service);
+    spend(ids.frontends, used.frontend);
+    spend(ids.backends, used.backend);
+    spend(ids.rules, used.rule);
+    spend(ids.nodes, used.node);
     for (const auto& [key, node] : found.nodes) spend(ids.nodes, key.id);
     for (const auto& [key, backend] : found.backends) {
       spend(ids.backends, key.id);

@@ -16,6 +16,7 @@
 namespace waggle::kernel {
 namespace {
 
+constexpr const char* numbers_pin = "numbers";
 constexpr std::uint32_t verifier_statistics = 4;  // BPF_LOG_STATS, not in the UAPI
 
 thread_local std::string log_text;
@@ -206,6 +207,7 @@ Result<std::unique_ptr<Datapath>> Datapath::load(const LoadOptions& options) {
   if (const int error = bpf_object__load(object); error != 0)
     return std::unexpected(load_failed(error, state->verifier_logs, object));
   TRY(state->map_memory());
+  TRY(state->map_numbers());
   if (options.pin_directory) TRY(pin_new(object, *options.pin_directory));
   state->tcx = options.tcx && kernel_has_tcx();
   return std::unique_ptr<Datapath>(new Datapath(std::move(state)));
@@ -252,6 +254,22 @@ Result<> Datapath::State::map_memory() {
   return {};
 }
 
+Result<> Datapath::State::map_numbers() {
+  const auto pin = options.pin_directory ? (*options.pin_directory / numbers_pin).string() : "";
+  Fd map(pin.empty() ? -1 : bpf_obj_get(pin.c_str()));
+  if (!map) {
+    bpf_map_create_opts create{};
+    create.sz = sizeof(create);
+    create.map_flags = BPF_F_MMAPABLE;
+    map = Fd(bpf_map_create(BPF_MAP_TYPE_ARRAY, numbers_pin, sizeof(std::uint32_t),
+                            sizeof(agent::NumbersUsed), 1, &create));
+    if (!map || (!pin.empty() && bpf_obj_pin(map.get(), pin.c_str()) != 0))
+      return std::unexpected(kernel_error(errno, "cannot keep the numbers used", pin));
+  }
+  numbers_page = TRY(Mapping::of(map.get(), sizeof(agent::NumbersUsed)));
+  return {};
+}
+
 Datapath::Datapath(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Datapath::~Datapath() {
@@ -268,6 +286,7 @@ Result<> Datapath::remove() {
   if (!state_->options.pin_directory) return {};
   const auto& directory = *state_->options.pin_directory;
   std::error_code failed;
+  std::filesystem::remove(directory / numbers_pin, failed);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, state_->object.get())
       std::filesystem::remove(pin_of(directory, map), failed);

@@ -32,6 +32,7 @@ Error KernelSink::failure(const agent::TableOp& op, int error_number) const {
 
 Result<> KernelSink::apply(std::span<const agent::TableOp> ops) {
   applied_ = 0;
+  for (const auto& op : ops) state_.numbers().note(op);  // before anybody can see them
   while (applied_ < ops.size()) {
     const auto rest = ops.subspan(applied_);
     const auto end = std::find_if(rest.begin() + 1, rest.end(), [&](const agent::TableOp& op) {

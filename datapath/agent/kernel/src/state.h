@@ -55,7 +55,7 @@ struct Datapath::State {
   std::array<bpf_program*, DP_HOOK_COUNT> programs{};
   bpf_program* gc = nullptr;
   std::array<std::string, DP_HOOK_COUNT> verifier_logs;
-  Mapping node_page, env_page, maglev_page;
+  Mapping node_page, env_page, maglev_page, numbers_page;
   std::size_t node_offset = 0, env_offset = 0;
   std::unique_ptr<ring_buffer, FreeRing> ring;
   std::vector<dp_event> events;
@@ -83,6 +83,11 @@ struct Datapath::State {
   }
   Result<> find_programs();
   Result<> map_memory();
+  Result<> map_numbers();
+  /// Kept beside the tables and as long as they are.
+  [[nodiscard]] agent::NumbersUsed& numbers() const {
+    return *reinterpret_cast<agent::NumbersUsed*>(numbers_page.data());
+  }
   void detach_all();
 };
 

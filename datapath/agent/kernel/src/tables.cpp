@@ -156,6 +156,7 @@ Result<agent::Tables> Datapath::agent_tables() const {
       region.push_back(state_->position(service.base + i));
   }
   tables.policy_generation = state_->node().policy_generation;
+  tables.numbers_used = state_->numbers();
   return tables;
 }
 

@@ -49,6 +49,17 @@ template <class T>
 template <class Key, class Value>
 using Table = std::map<Key, Value, Bytewise>;
 
+struct TableOp;
+
+/// The highest number of each kind that was ever written to the kernel. Persisted with the tables, so
+/// that a restarted agent hands out none of them again: conntrack may still remember one.
+struct NumbersUsed {
+  std::uint32_t identity = 0, cidr_identity = 0, service = 0, frontend = 0, backend = 0, rule = 0,
+                node = 0;
+  void note(const TableOp& op);
+  bool operator==(const NumbersUsed&) const = default;
+};
+
 /// The agent's tables, desired or observed. An invariant-free value: the prover and the tests build
 /// wrong ones on purpose.
 struct Tables {
@@ -64,6 +75,7 @@ struct Tables {
   Table<dp_endpoint_key, dp_endpoint> endpoints;
   Table<dp_node_key, dp_node> nodes;
   std::uint32_t policy_generation = 1;
+  NumbersUsed numbers_used;  ///< only in tables found in a kernel; not compared
 };
 [[nodiscard]] bool operator==(const Tables& a, const Tables& b);
 
