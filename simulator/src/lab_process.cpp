@@ -25,9 +25,10 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr timespec garbage_interval{.tv_sec = 10, .tv_nsec = 0};
-constexpr unsigned start_time_field = 22;  // of /proc/<pid>/stat
+constexpr unsigned state_field = 3, start_time_field = 22;  // of /proc/<pid>/stat
 
-/// When the process began, in the kernel's ticks: a pid alone may be somebody else's by now.
+/// When the process began, in the kernel's ticks: a pid alone may be somebody else's by now. Empty
+/// when it has ended, also when nobody has asked for its exit code yet.
 std::string start_time(pid_t pid) {
   std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
   std::string line;
@@ -36,7 +37,9 @@ std::string start_time(pid_t pid) {
   if (after_name == std::string::npos) return {};
   std::istringstream fields(line.substr(after_name + 1));
   std::string field;
-  for (unsigned i = 2; i < start_time_field; ++i) fields >> field;
+  fields >> field;
+  if (field == "Z" || field == "X") return {};
+  for (unsigned i = state_field; i < start_time_field; ++i) fields >> field;
   return field;
 }
 

@@ -133,7 +133,8 @@ Result<> LiveEngine::State::look() {
   for (auto& [key, pod] : pods)
     while (auto packet = pod.second.receive()) arrived[key] = std::move(*packet);
   while (auto packet = world->receive()) left = std::move(*packet);
-  std::ranges::stable_sort(hops, {}, [](const Hop& hop) { return hop.event->time_ns; });
+  std::ranges::sort(hops, {},
+                    [](const Hop& hop) { return std::pair(hop.event->time_ns, hop.hook); });
   return {};
 }
 

@@ -191,3 +191,11 @@ std::size_t LabTest::drop_events(std::uint32_t reason) {
 }
 
 }  // namespace waggle::simulator
+
+/// "serve NAME": the server process of the lab tests. Otherwise the tests.
+int main(int argc, char** argv) {
+  if (argc == 3 && std::string(argv[1]) == "serve")
+    return waggle::simulator::serve_lab(argv[2]).has_value() ? 0 : 1;
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

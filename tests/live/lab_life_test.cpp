@@ -182,6 +182,27 @@ TEST(LabEnd, DownFindsWhatACrashLeft) {
   EXPECT_EQ(again.error().kind, Error::Kind::not_found);
 }
 
+TEST(LabServer, OutlivesTheLabsOwnerUntilDown) {
+  const auto name = lab_name("server");
+  LabOptions options;
+  options.serve = false;
+  auto lab = Lab::up(name, lab_cluster(), options);
+  ASSERT_TRUE(lab.has_value()) << text_of(lab.error());
+  const auto to = (*lab)->layout().pods.at({"shop", "api-1"}).addresses.at(0);
+  const Probe call{.from = pod("web"), .to = to, .port = 8080};
+  EXPECT_EQ((*lab)->probe(call)->outcome, Outcome::refused);
+  const auto started = start_server_process(name, {"/proc/self/exe", "serve", name});
+  ASSERT_TRUE(started.has_value()) << text_of(started.error());
+  (*lab)->keep();
+  lab->reset();
+  const auto opened = Lab::open(name);
+  ASSERT_TRUE(opened.has_value()) << text_of(opened.error());
+  EXPECT_EQ((*opened)->probe(call)->by, "shop/api-1");
+  EXPECT_TRUE(Lab::down(name).has_value());
+  EXPECT_TRUE(left_of(name).empty());
+  EXPECT_GT(waitpid(-1, nullptr, WNOHANG), 0) << "the server process still runs";
+}
+
 TEST(LabEnd, AFailureOnTheWayUpIsTakenBack) {
   const auto name = lab_name("half");
   LabOptions options;

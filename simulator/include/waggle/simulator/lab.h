@@ -129,9 +129,9 @@ struct TrafficResult {
   double seconds = 0;
   double bits_per_second = 0;      ///< stream
   double requests_per_second = 0;  ///< all others: answered ones
-  std::uint64_t requests = 0;
-  std::uint64_t errors = 0;       ///< unanswered or refused
-  std::uint64_t retransmits = 0;  ///< stream
+  std::uint64_t requests = 0;      ///< answered or not
+  std::uint64_t errors = 0;        ///< unanswered or refused
+  std::uint64_t retransmits = 0;   ///< stream
   /// Round trips, microseconds: 50, 90, 99, 99.9 percent, and the longest.
   double p50_us = 0, p90_us = 0, p99_us = 0, p999_us = 0, max_us = 0;
   std::map<std::string, std::uint64_t> drops;  ///< meanwhile, on all nodes, by reason
