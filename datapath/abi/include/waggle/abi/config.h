@@ -4,7 +4,7 @@
  * in scenarios, a `--set` key and a row of help.
  *
  * X(type, name, initial, min, max, help)
- * Timeouts: facts/cilium-datapath.md 1.6 (Cilium's defaults).
+ * Timeouts: Cilium's defaults (bpf/lib/conntrack.h, pkg/option).
  */
 #ifndef WAGGLE_ABI_CONFIG_H
 #define WAGGLE_ABI_CONFIG_H

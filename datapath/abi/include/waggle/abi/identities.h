@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* Security identities. An identity is 24 bits (it has to fit the verdict record) and names a class
  * of addresses that no policy can tell apart. Numbers below 256 are Cilium's reserved ones
- * (facts/cilium-datapath.md 1.10).
+ * (cilium pkg/identity/numericidentity.go).
  */
 #ifndef WAGGLE_ABI_IDENTITIES_H
 #define WAGGLE_ABI_IDENTITIES_H

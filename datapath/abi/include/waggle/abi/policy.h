@@ -2,8 +2,8 @@
 /* policy: what a local identity may exchange with a peer identity.
  *
  * An LPM trie over {subject, peer, direction, protocol, port}; the first three are always matched
- * whole. Two look-ups a verdict: the peer's identity, then DP_IDENTITY_ANY. Of the entries found the
- * higher `precedence` wins, then the longer prefix, then the named peer. None found: denied. An
+ * whole. Two look-ups a verdict: the peer's identity, then DP_IDENTITY_ANY. Each gives its longest prefix. Of
+ * the two the higher `precedence` wins, then deny over allow, then the named peer. None found: denied. An
  * endpoint without policy has the entry {subject, ANY, direction, no protocol, no port}.
  *
  * ICMP: the "port" is type << 8 | code. A port range becomes aligned prefixes.
