@@ -168,14 +168,21 @@ Result<TrafficResult> stream(const LabLayout& layout, const Traffic& traffic) {
 
 Result<TrafficResult> Lab::traffic(const Traffic& traffic) {
   const auto before = TRY(metrics());
-  auto result = traffic.kind == Traffic::Kind::stream ? TRY(stream(layout(), traffic))
-                                                      : exchange(layout(), traffic);
+  auto result = traffic.kind == Traffic::Kind::stream
+                    ? stream(layout(), traffic)
+                    : Result<TrafficResult>(exchange(layout(), traffic));
+  std::map<std::string, std::uint64_t> drops;
   for (const auto& [index, packets] : TRY(metrics())) {
     const auto kind = index >> 8 & 15, reason = index & 255;
     const auto earlier = before.find(index);
     const auto fresh = packets - (earlier == before.end() ? 0 : earlier->second);
-    if (kind == DP_VERDICT_DROP && fresh != 0) result.drops[kernel::drop_name(reason)] += fresh;
+    if (kind == DP_VERDICT_DROP && fresh != 0) drops[kernel::drop_name(reason)] += fresh;
   }
+  if (result)
+    result->drops = std::move(drops);
+  else
+    for (const auto& [reason, count] : drops)
+      result.error().what += "; dropped " + std::to_string(count) + ": " + reason;
   return result;
 }
 

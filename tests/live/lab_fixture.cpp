@@ -41,14 +41,16 @@ kind: Pod
 metadata: {name: api-0, namespace: shop, labels: {app: api}}
 spec:
   nodeName: node-a
-  containers: [{name: c, image: i, ports: [{containerPort: 8080}, {containerPort: 5353, protocol: UDP}]}]
+  containers:
+  - {name: c, image: i, ports: [{containerPort: 8080}, {containerPort: 5353, protocol: UDP}]}
 ---
 apiVersion: v1
 kind: Pod
 metadata: {name: api-1, namespace: shop, labels: {app: api}}
 spec:
   nodeName: node-b
-  containers: [{name: c, image: i, ports: [{containerPort: 8080}, {containerPort: 5353, protocol: UDP}]}]
+  containers:
+  - {name: c, image: i, ports: [{containerPort: 8080}, {containerPort: 5353, protocol: UDP}]}
 ---
 apiVersion: v1
 kind: Pod

@@ -120,6 +120,16 @@ TEST_F(LabLife, DeniedTrafficIsCountedAsErrorsAndDropsByReason) {
   EXPECT_GE(result->drops.at("POLICY_DENIED"), 1U);
 }
 
+TEST_F(LabLife, AStreamThatIsDeniedIsAnErrorThatNamesTheDrops) {
+  const auto result = lab().traffic({.kind = Traffic::Kind::stream,
+                                     .from = {"shop", "web"},
+                                     .to = address_of("vault", Family::v4),
+                                     .port = 0});
+  ASSERT_FALSE(result.has_value());
+  EXPECT_NE(result.error().what.find("POLICY_DENIED"), std::string::npos)
+      << text_of(result.error());
+}
+
 TEST_F(LabLife, AnotherProcessMayOpenItAndProbe) {
   const auto opened = Lab::open(lab().layout().name);
   ASSERT_TRUE(opened.has_value()) << text_of(opened.error());
