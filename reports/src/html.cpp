@@ -41,7 +41,8 @@ std::string detail_list(const std::vector<std::string>& lines) {
 std::string check_rows(const ScenarioResult::Check& check) {
   auto text = fmt::format(
       "<tr{}><td>{}</td><td class=\"mono\">{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-      check.ok ? "" : " class=\"bad\"", e(check.at), e(check.what), e(check.expected), e(check.got),
+      check.ok ? (check.detail.empty() ? "" : " class=\"more\"") : " class=\"bad more\"",
+      e(check.at), e(check.what), e(check.expected), e(check.got),
       state_mark(check.ok ? "passed" : "failed"));
   if (!check.detail.empty())
     text += fmt::format(
@@ -189,7 +190,8 @@ std::string facts_section(const RunResult& result) {
       "<h2 id=\"asked\">What was asked</h2>\n<dl class=\"facts\">\n<dt>command</dt><dd><code>" +
       e(result.command) + "</code></dd>\n";
   text += fact("started", result.started) + fact("waggle", result.version) +
-          fact("kernel", result.kernel) + fact("seed", std::to_string(result.seed)) +
+          fact("kernel", result.kernel) +
+          fact("seed", result.seed == 0 ? "" : std::to_string(result.seed)) +
           fact("exit code", std::to_string(result.exit_code));
   for (const auto& [name, value] : result.facts) text += fact(name, value);
   return text + "</dl>\n";
