@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* to_container: what is sent to a pod, at the egress of its veth's host end.
  *
- * Map helpers of an open flow, 3: endpoints, conntrack, metrics. A reply, 4: conntrack twice; from a
+ * Map helpers of an open flow, 3: endpoints, conntrack, metrics. A reply, 4: conntrack twice; of a
  * service, 5: reverse_nat.
  */
 #include <linux/bpf.h>

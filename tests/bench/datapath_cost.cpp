@@ -1,5 +1,6 @@
 // What a packet costs, as Google Benchmark sees it: a row a (program, path, flows).
-// Times are the kernel's (bpf_stats) above an empty program in the same run; nothing is gated on them.
+// Times are the kernel's (bpf_stats) above an empty program in the same run; nothing is gated on
+// them.
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -30,8 +31,7 @@ int main(int argc, char** argv) {
   const auto report = waggle::simulator::measure_costs(
       options, [](const std::string& what) { fmt::print(stderr, "measuring {}\n", what); });
   if (!report) {
-    for (const auto& error : report.error())
-      fmt::print(stderr, "{}\n", waggle::to_string(error));
+    for (const auto& error : report.error()) fmt::print(stderr, "{}\n", waggle::to_string(error));
     return 4;
   }
   for (const auto& program : report->programs) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* ICMP errors that the datapath makes itself: the packet that cannot be served becomes "port
- * unreachable" from the address it was sent to, so that the client fails at once and not by timeout.
+ * unreachable" from the address it was sent to, so that the client fails at once, not by timeout.
  */
 #ifndef WAGGLE_BPF_ANSWER_H
 #define WAGGLE_BPF_ANSWER_H

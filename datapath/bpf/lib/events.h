@@ -24,7 +24,8 @@ static __always_inline bool event_is_due(struct pass *pass)
 	const __u64 interval_ns = dp_config.event_interval_s * DP_NS_PER_S;
 	const struct dp_verdict *verdict = &pass->verdict;
 
-	if (!interval_ns || verdict->kind == DP_VERDICT_DROP || verdict->kind == DP_VERDICT_ANSWER ||
+	if (!interval_ns || verdict->kind == DP_VERDICT_DROP ||
+	    verdict->kind == DP_VERDICT_ANSWER ||
 	    verdict->ct_state == DP_CT_NEW ||
 	    (pass->packet.tuple.tcp_flags & (DP_TCP_FIN | DP_TCP_RST) && pass->flow))
 		return true;

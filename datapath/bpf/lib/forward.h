@@ -34,7 +34,8 @@ static __always_inline int forward_age(struct __sk_buff *skb, const struct packe
 	if (packet->ttl <= 1)
 		return -DP_DROP_TTL_EXCEEDED;
 	if (packet->ipv6) {
-		if (bpf_skb_store_bytes(skb, packet->l3_offset + offsetof(struct ipv6hdr, hop_limit),
+		if (bpf_skb_store_bytes(skb,
+					packet->l3_offset + offsetof(struct ipv6hdr, hop_limit),
 					&ttl, sizeof(ttl), 0))
 			return -DP_DROP_WRITE_ERROR;
 		return 0;
@@ -104,7 +105,7 @@ DP_SUBPROGRAM int forward_node(struct __sk_buff *skb, struct pass *pass, __u32 i
 	return bpf_redirect_neigh(dp_this_node.uplink_ifindex, &next_hop, sizeof(next_hop), 0);
 }
 
-/* forward_back - into the pod that sent it, past its to_container: a pod's traffic with itself needs
+/* forward_back - into the pod that sent it, past its to_container: its traffic with itself needs
  * no second judgement, and could not be told from a stranger's.
  */
 static __always_inline int forward_back(struct pass *pass, enum dp_verdict_kind kind, __u32 ifindex)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* ICMP errors about flows that are known: passed without policy, and translated like the packet they
+/* ICMP errors about flows that are known: passed without policy, translated like the packet they
  * quote, or nobody would know what they are about (path MTU discovery through a service).
  */
 #ifndef WAGGLE_BPF_ICMP_H
@@ -82,7 +82,8 @@ DP_SUBPROGRAM int icmp_rewrite_quote(struct __sk_buff *skb, const struct packet 
 
 	if (nat_write_address(skb, quoted, end, address, address_sum, 0) ||
 	    (port != from_port && nat_write_port(skb, quoted, end, port)) ||
-	    (sum && bpf_l4_csum_replace(skb, error->l4_offset + DP_ICMP_CHECKSUM_OFFSET, 0, sum, 0)))
+	    (sum &&
+	     bpf_l4_csum_replace(skb, error->l4_offset + DP_ICMP_CHECKSUM_OFFSET, 0, sum, 0)))
 		return -DP_DROP_WRITE_ERROR;
 	return 0;
 }
@@ -122,7 +123,7 @@ DP_SUBPROGRAM struct dp_ct *icmp_flow(const struct pass *pass, const struct dp_t
 	return ct_find(&key, pass->now_ns);
 }
 
-/* icmp_apply - write what was decided about an error: @outer are its addresses, @inner its quote's. */
+/* icmp_apply - write what was decided about an error: @outer its addresses, @inner its quote's. */
 static __always_inline int icmp_apply(struct __sk_buff *skb, struct pass *pass,
 				      const struct packet *quoted, const struct dp_tuple *inner)
 {
@@ -220,7 +221,7 @@ DP_SUBPROGRAM int icmp_from_pod(struct __sk_buff *skb, struct pass *pass)
 /* icmp_to_pod - an error that reaches a pod.
  *
  * About a packet that the pod sent through a service: told in the words of the service address, and
- * from it when it is the backend itself that complains. About anything else that it sent, or about a
+ * from it when the backend itself complains. About anything else that it sent, or about a
  * reply of its own: as it is.
  * Returns 0 or a negated reason.
  */

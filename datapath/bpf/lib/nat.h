@@ -41,7 +41,7 @@ static __always_inline __u32 nat_checksum_offset(__u8 protocol)
 	}
 }
 
-/* The same sum for both families: an IPv4 address fills the one word in which two dp_addr differ. */
+/* One sum for both families: an IPv4 address fills the one word in which two dp_addr differ. */
 static __always_inline __u32 nat_sum_address(const struct dp_addr *from, const struct dp_addr *to)
 {
 	return bpf_csum_diff((__be32 *)from, sizeof(*from), (__be32 *)to, sizeof(*to), 0);

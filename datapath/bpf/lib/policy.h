@@ -15,7 +15,7 @@
 #include "lib/pass.h"
 #include "lib/tables.h"
 
-/* policy_wins - @named (an entry for this peer) against @any (one for every peer). Higher precedence
+/* policy_wins - @named (an entry for this peer) against @any (for every peer). Higher precedence
  * wins; at equal precedence deny beats allow; then the named peer.
  */
 static __always_inline bool policy_wins(const struct dp_policy *named, const struct dp_policy *any)
@@ -38,7 +38,8 @@ static __always_inline int policy_ask(struct pass *pass, __u32 subject, __u32 pe
 				      enum dp_direction direction)
 {
 	struct dp_policy_key key = {
-		.prefix_bits = DP_POLICY_STATIC_BITS + DP_POLICY_PROTOCOL_BITS + DP_POLICY_PORT_BITS,
+		.prefix_bits = DP_POLICY_STATIC_BITS + DP_POLICY_PROTOCOL_BITS +
+			       DP_POLICY_PORT_BITS,
 		.subject = bpf_htonl(subject),
 		.peer = bpf_htonl(peer),
 		.direction = direction,

@@ -28,7 +28,7 @@ static __always_inline void record_begin(struct __sk_buff *skb)
 
 /* record_end - complete the record, count and report the packet.
  *
- * @result: a TC_ACT_* that a decision returned after it set verdict.kind, or a negated enum dp_drop.
+ * @result: a TC_ACT_* that a decision returned once it set verdict.kind, or a negated dp_drop.
  * Returns what the program returns.
  */
 static __always_inline int record_end(struct __sk_buff *skb, struct pass *pass,

@@ -98,14 +98,15 @@ static __always_inline __u32 service_mix(__u32 hash, __be32 word)
 	return c;
 }
 
-/* service_hash - the flow's place in a Maglev table, the same on every node: no seed, no byte order,
+/* service_hash - the flow's place in a Maglev table, equal on every node: no seed, no byte order,
  * and without the destination, so that all frontends of a service agree. With affinity the source
  * port is left out, so that all flows of a client agree.
  */
 static __always_inline __u32 service_hash(const struct dp_tuple *tuple, bool by_client)
 {
 	const __be16 source_port = by_client ? 0 : tuple->source_port;
-	const __u32 ports = (__u32)bpf_ntohs(source_port) << 16 | bpf_ntohs(tuple->destination_port);
+	const __u16 destination_port = bpf_ntohs(tuple->destination_port);
+	const __u32 ports = (__u32)bpf_ntohs(source_port) << 16 | destination_port;
 	__u32 hash = 0x57a661e5;
 
 	hash = service_mix(hash, tuple->source.word[0]);
@@ -217,7 +218,7 @@ static __always_inline int service_try(struct pass *pass, struct service_choice 
 	return 0;
 }
 
-/* service_pick - a backend for a flow that may choose: its client's (affinity), then the table's, at
+/* service_pick - a backend for a flow that may choose: its client's (affinity), or the table's, at
  * a random position or the one that the flow hashes to, or while the tuple is taken at those after.
  */
 static __always_inline int service_pick(struct pass *pass, struct service_choice *choice)

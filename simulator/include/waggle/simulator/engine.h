@@ -57,13 +57,13 @@ struct Walk {
   Fate fate = Fate::lost;
   std::string where;
   std::vector<Hop> hops;
-  Packet packet;  ///< as it arrived, or as it was when dropped
+  Packet packet;                                    ///< as it arrived, or as it was when dropped
   [[nodiscard]] std::uint32_t drop_reason() const;  ///< 0 unless dropped
 };
 [[nodiscard]] const char* to_string(Walk::Fate fate);
 
 struct EngineOptions {
-  dp_config config;                ///< kernel::default_config() with changes; `simulated` is the engine's
+  dp_config config;  ///< kernel::default_config() with changes; `simulated` is the engine's
   agent::Config agent;
   std::map<agent::TableId, std::uint32_t> entries_max;
   std::uint64_t seed = 1;

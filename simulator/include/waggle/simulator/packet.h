@@ -25,27 +25,27 @@ inline constexpr std::uint8_t protocol_icmp6 = 58;
 /// A packet's fields, host order. Defaults make a valid TCP SYN; tests set what they are about.
 struct PacketFields {
   Mac source_mac{}, destination_mac{};
-  std::uint16_t ethertype = 0;     ///< 0: by the addresses' family
-  Address source, destination;     ///< of one family
-  std::uint8_t protocol = 6;       ///< IANA; 1 and 58 are ICMP
+  std::uint16_t ethertype = 0;  ///< 0: by the addresses' family
+  Address source, destination;  ///< of one family
+  std::uint8_t protocol = 6;    ///< IANA; 1 and 58 are ICMP
   std::uint16_t source_port = 0, destination_port = 0;
   std::uint8_t tcp_flags = syn;
   std::uint32_t sequence = 0, acknowledgement = 0;
   std::uint8_t icmp_type = 0, icmp_code = 0;
   std::uint16_t icmp_id = 0, icmp_sequence = 0;
-  std::uint32_t icmp_mtu = 0;      ///< in errors
+  std::uint32_t icmp_mtu = 0;           ///< in errors
   std::shared_ptr<PacketFields> inner;  ///< the quoted packet of an ICMP error (no Ethernet)
   std::uint16_t quote_bytes = 0;        ///< of the quoted packet, where it is cut short; 0: whole
-  std::uint8_t ttl = 64;           ///< or hop limit
+  std::uint8_t ttl = 64;                ///< or hop limit
   std::uint16_t ip_id = 0;
   bool more_fragments = false, dont_fragment = true;
   std::uint16_t fragment_offset_bytes = 0;
-  std::vector<std::uint8_t> ip_options;        ///< IPv4: a multiple of 4 bytes
-  std::vector<std::uint8_t> extension_headers; ///< IPv6: whole, chained; first one's type below
+  std::vector<std::uint8_t> ip_options;         ///< IPv4: a multiple of 4 bytes
+  std::vector<std::uint8_t> extension_headers;  ///< IPv6: whole, chained; first one's type below
   std::uint8_t first_extension = 0;
   std::vector<std::uint8_t> payload;
-  bool udp_without_checksum = false;           ///< the field is 0
-  bool checksums_ok = true;        ///< parse: whether IP and L4 checksums hold; build: false spoils L4
+  bool udp_without_checksum = false;  ///< the field is 0
+  bool checksums_ok = true;  ///< parse: whether IP and L4 checksums hold; build: false spoils L4
 };
 
 /// Bytes with right checksums.

@@ -47,7 +47,7 @@ struct dp_ct {
 	__u32 backend;           /* EGRESS, SERVICE: key of `backends`; 0: no service */
 	__u32 policy_generation; /* the generation that `rule` was decided under */
 	__u32 rule;              /* dp_policy.rule of the entry that allowed it */
-	__u32 peer_identity;     /* EGRESS: destination's, INGRESS: source's, when `rule` was decided */
+	__u32 peer_identity;     /* EGRESS: destination's, INGRESS: source's, as of `rule` */
 	__u32 flags;             /* enum dp_ct_flags */
 };
 DP_STATIC_ASSERT(sizeof(struct dp_ct) == 40);

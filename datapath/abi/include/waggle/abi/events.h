@@ -24,11 +24,11 @@ struct dp_event {
 	__u64 time_ns;
 	struct dp_verdict verdict;
 	__u32 ifindex;           /* the device the program ran on */
-	struct dp_tuple before;  /* as the packet came; zero when it could not be parsed */
+	struct dp_tuple before;  /* as the packet came, as far as it could be read */
 	struct dp_tuple after;   /* as it left */
 	__u32 frontend;          /* the service asked or reversed; 0: none */
 	__u32 position;          /* the `maglev` position read; ~0: none */
-	__u32 policy_peer;       /* of the policy entry that decided: named peer or ANY; ~0: not asked */
+	__u32 policy_peer;       /* of the entry that decided: named peer or ANY; ~0: not asked */
 	__u32 policy_bits;       /* and its prefix_bits */
 	__u32 length_bytes;
 	__u16 zone;

@@ -8,7 +8,7 @@
 
 enum dp_identity {
 	DP_IDENTITY_ANY = 0,         /* in a policy key: every peer */
-	DP_IDENTITY_HOST = 1,        /* an address of this node; decided from node_config, not ipcache */
+	DP_IDENTITY_HOST = 1,        /* an address of this node: node_config says, not ipcache */
 	DP_IDENTITY_WORLD = 2,       /* no more specific entry */
 	DP_IDENTITY_REMOTE_NODE = 6, /* an address of another node */
 	DP_IDENTITY_CLUSTER_MIN = 256,

@@ -16,7 +16,7 @@ DP_STATIC_ASSERT(sizeof(struct dp_ipcache_key) == 20);
 #define DP_IPCACHE_STATIC_BITS 32 /* `space` is always matched whole */
 
 struct dp_ipcache_prefix_key {
-	__u32 prefix_bits; /* DP_IPCACHE_STATIC_BITS + bits of the address; IPv4: + DP_V4_PREFIX_BITS */
+	__u32 prefix_bits; /* DP_IPCACHE_STATIC_BITS + the address's; IPv4: + DP_V4_PREFIX_BITS */
 	__u32 space;
 	struct dp_addr address; /* host bits zero */
 };

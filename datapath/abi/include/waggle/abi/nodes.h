@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* nodes: where a node's pods are reached. Key: node id, 1 and up (24 bits: it is a record target). */
+/* nodes: where a node's pods are reached. Key: node id, 1 and up (24 bits: a record target). */
 #ifndef WAGGLE_ABI_NODES_H
 #define WAGGLE_ABI_NODES_H
 

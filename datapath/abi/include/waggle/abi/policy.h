@@ -2,9 +2,10 @@
 /* policy: what a local identity may exchange with a peer identity.
  *
  * An LPM trie over {subject, peer, direction, protocol, port}; the first three are always matched
- * whole. Two look-ups a verdict: the peer's identity, then DP_IDENTITY_ANY. Each gives its longest prefix. Of
- * the two the higher `precedence` wins, then deny over allow, then the named peer. None found: denied. An
- * endpoint without policy has the entry {subject, ANY, direction, no protocol, no port}.
+ * whole. Two look-ups a verdict: the peer's identity, then DP_IDENTITY_ANY. Each gives
+ * its longest prefix. Of the two the higher `precedence` wins, then deny over allow, then the named
+ * peer. None found: denied. An endpoint without policy has the entry {subject, ANY, direction, no
+ * protocol, no port}.
  *
  * ICMP: the "port" is type << 8 | code. A port range becomes aligned prefixes.
  */
@@ -34,7 +35,7 @@ enum dp_policy_verdict {
 
 struct dp_policy {
 	__u32 precedence; /* higher wins; NetworkPolicy: 0 */
-	__u32 rule;       /* which rule made it; the agent's provenance names file and line. Never 0 */
+	__u32 rule;       /* which rule made it; provenance has file and line. Never 0 */
 	__u8 verdict;     /* enum dp_policy_verdict */
 	__u8 pad[3];
 };

@@ -34,8 +34,8 @@ enum dp_service_flags {
 };
 
 struct dp_service {
-	__u32 frontend;           /* key of `reverse_nat`; unique a (frontend, scope), never reused */
-	__u32 service;            /* the backend set; dp_backend.service of every eligible backend */
+	__u32 frontend;           /* key of `reverse_nat`; one a (frontend, scope), never reused */
+	__u32 service;            /* the backend set: dp_backend.service of all that are eligible */
 	__u32 base;               /* first position in `maglev` */
 	__u32 size;               /* positions; 0: no backend */
 	__u32 affinity_timeout_s;

@@ -5,7 +5,7 @@
  * X(name, bpf map type, key struct, value struct, entries, map flags, writer)
  *
  * entries is the default; the loader may set another before load. writer: AGENT tables are a pure
- * function of the cluster and are planned, diffed and proved; DATAPATH tables are written by packets.
+ * function of the cluster and are planned, diffed and proved; packets write DATAPATH tables.
  * Arrays have a plain __u32 key, as the kernel wants for their BTF.
  * `events` (ring buffer) has neither key nor value and is declared by hand.
  */
@@ -25,7 +25,7 @@
 #include <waggle/abi/reverse_nat.h>
 #include <waggle/abi/services.h>
 
-#define DP_TABLES(X)                                                                                              \
+#define DP_TABLES(X) \
 	X(services, HASH, struct dp_service_key, struct dp_service, 65536, BPF_F_NO_PREALLOC, AGENT)               \
 	X(backends, HASH, struct dp_backend_key, struct dp_backend, 262144, BPF_F_NO_PREALLOC, AGENT)              \
 	X(reverse_nat, HASH, struct dp_reverse_nat_key, struct dp_reverse_nat, 65536, BPF_F_NO_PREALLOC, AGENT)    \

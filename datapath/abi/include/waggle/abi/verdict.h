@@ -11,9 +11,9 @@
 enum dp_verdict_kind {
 	DP_VERDICT_NONE = 0,
 	DP_VERDICT_DROP = 1,    /* reason: enum dp_drop */
-	DP_VERDICT_LOCAL = 2,   /* to the pod behind `target` (ifindex); its to_container judges next */
+	DP_VERDICT_LOCAL = 2,   /* to the pod behind `target` (ifindex); to_container is next */
 	DP_VERDICT_NODE = 3,    /* out of the uplink towards node `target` (key of `nodes`) */
-	DP_VERDICT_STACK = 4,   /* left to the host's stack: the node itself, the world, ARP and ND */
+	DP_VERDICT_STACK = 4,   /* left to the host's stack: the node, the world, ARP and ND */
 	DP_VERDICT_DELIVER = 5, /* into the pod: past to_container, or straight from from_container
 				 * (hairpin) to `target` */
 	DP_VERDICT_ANSWER = 6,  /* turned into an ICMP error back to its sender, ifindex `target` */
@@ -41,7 +41,7 @@ struct dp_verdict {
 	__u32 source_identity : 24, kind : 4, ct_state : 4;
 	__u32 destination_identity : 24, reason : 8;
 	__u32 target : 24, flags : 8;
-	__u32 rule;    /* dp_policy.rule of the entry that decided; 0: none was asked or none matched */
+	__u32 rule;    /* dp_policy.rule of the entry that decided; 0: none asked or none matched */
 	__u32 backend; /* key of `backends`; 0: no service took part */
 };
 DP_STATIC_ASSERT(sizeof(struct dp_verdict) == 20); /* skb->cb as BPF sees it */

@@ -33,7 +33,8 @@ struct LoadOptions {
   std::map<agent::TableId, std::uint32_t> entries_max;  ///< where they differ from the defaults
   /// Maps found here are adopted (same shape and size required), others are created and pinned.
   std::optional<std::filesystem::path> pin_directory;
-  std::optional<std::filesystem::path> object;  ///< another build of the datapath; default: built in
+  std::optional<std::filesystem::path>
+      object;       ///< another build of the datapath; default: built in
   bool tcx = true;  ///< false: clsact also where the kernel has tcx
 };
 
@@ -50,7 +51,7 @@ struct RunInput {
 };
 
 struct RunOutput {
-  int action = 0;        ///< TC_ACT_*
+  int action = 0;  ///< TC_ACT_*
   dp_verdict verdict{};
   Packet packet;
   std::uint32_t mark = 0;
@@ -83,8 +84,8 @@ class Datapath {
   /// One packet through one program by BPF_PROG_TEST_RUN (repeat = 1).
   Result<RunOutput> run(const RunInput& input);
 
-  /// Where planned operations go. Uses batch system calls for runs on one table and plain stores for
-  /// `maglev` and the generation.
+  /// Where planned operations go. Uses batch system calls for runs on one table and plain stores
+  /// for `maglev` and the generation.
   [[nodiscard]] agent::TableSink& sink();
   /// System calls made by the sink so far, and operations; for cost figures.
   [[nodiscard]] std::uint64_t sink_system_calls() const;
