@@ -50,7 +50,8 @@ struct Inverse {
   }
 };
 
-// Notes what a change touches, and keeps the indices that follow from objects alone.
+// Notes what a change touches, and keeps the indices that follow from objects alone. The cluster is
+// still without the change.
 struct Indexer {
   CompilerState& state;
   const Change& change;
@@ -58,9 +59,10 @@ struct Indexer {
 
   void operator()(const kube::Namespace& space) {
     const auto& name = space.meta.name;
-    const auto before = state.cluster.namespace_labels(name);
-    state.cluster.apply(change);
-    if (before == state.cluster.namespace_labels(name)) return;
+    const auto labels = change.kind == Change::Kind::upserted
+                            ? space.meta.labels
+                            : kube::Cluster{}.namespace_labels(name);
+    if (labels == state.cluster.namespace_labels(name)) return;
     for (auto pod = state.cluster.pods.lower_bound({.namespace_name = name, .name = ""});
          pod != state.cluster.pods.end() && pod->first.namespace_name == name; ++pod) {
       touched.addresses.insert(pod->second.addresses.begin(), pod->second.addresses.end());
@@ -82,7 +84,6 @@ struct Indexer {
         ++state.node_claims[address];
       }
     }
-    state.cluster.apply(change);
   }
 
   void operator()(const kube::Pod& pod) {
@@ -102,12 +103,10 @@ struct Indexer {
         state.claims[address].insert(key);
       }
     }
-    state.cluster.apply(change);
   }
 
   void operator()(const kube::Service& service) {
     touched.services.insert(kube::key_of(service.meta));
-    state.cluster.apply(change);
   }
 
   void operator()(const kube::EndpointSlice& slice) {
@@ -125,13 +124,11 @@ struct Indexer {
       touched.services.insert(service);
       state.slices_of[service].insert(key);
     }
-    state.cluster.apply(change);
   }
 
   void operator()(const kube::NetworkPolicy&) {
     if (!touched.policies) touched.policies_before = state.cluster.network_policies;
     touched.policies = true;
-    state.cluster.apply(change);
   }
 };
 
@@ -139,12 +136,13 @@ template <class T>
 void index_all(CompilerState& state, const std::map<kube::ObjectKey, T>& objects,
                Touched& touched) {
   for (const auto& [key, object] : objects) {
-    state.index({Change::Kind::upserted, object}, touched);
+    const Change change{Change::Kind::upserted, object};
+    std::visit(Indexer{state, change, touched}, change.object);
   }
 }
 
 // Everything again from the objects, with the numbers there are.
-Result<> rebuild(CompilerState& state, const kube::Cluster& cluster) {
+Result<> rebuild(CompilerState& state, kube::Cluster cluster) {
   state.clear();
   Touched touched;
   index_all(state, cluster.namespaces, touched);
@@ -153,7 +151,7 @@ Result<> rebuild(CompilerState& state, const kube::Cluster& cluster) {
   index_all(state, cluster.services, touched);
   index_all(state, cluster.endpoint_slices, touched);
   index_all(state, cluster.network_policies, touched);
-  state.cluster.workloads = cluster.workloads;
+  state.cluster = std::move(cluster);
   state.ids.begin();
   state.tables.policy_generation = state.ids.policy_generation;
   TRY(Transaction(state, std::move(touched), true).run());
@@ -170,6 +168,7 @@ CompilerState::CompilerState(Config the_config, std::vector<NodeContext> nodes)
 
 void CompilerState::index(const kube::Change& change, Touched& touched) {
   std::visit(Indexer{*this, change, touched}, change.object);
+  cluster.apply(change);
 }
 
 Touched CompilerState::touched_by(const kube::ObjectKey& pod) const {
@@ -203,7 +202,7 @@ struct Compiler::State {
     value.ids.rollback();
     auto cluster = std::move(value.cluster);
     undo(cluster);
-    WAGGLE_ASSERT(rebuild(value, cluster));
+    WAGGLE_ASSERT(rebuild(value, std::move(cluster)));
     value.ids.policy_generation = value.tables.policy_generation = generation;
     return std::unexpected(Errors{std::move(ops).error()});
   }
@@ -224,7 +223,7 @@ Checked<std::vector<TableOp>> Compiler::reset(kube::Cluster cluster, const Table
       !adopted) {
     return std::unexpected(Errors{std::move(adopted).error()});
   }
-  if (auto built = rebuild(state, cluster); !built) {
+  if (auto built = rebuild(state, std::move(cluster)); !built) {
     state.clear();
     return std::unexpected(Errors{std::move(built).error()});
   }

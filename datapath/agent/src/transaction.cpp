@@ -14,6 +14,28 @@ void copy_entry(const Table<Key, Value>& from, const Key& key, Table<Key, Value>
   if (it != from.end()) to.insert_or_assign(key, it->second);
 }
 
+// Into `before` and `after` only what differs: the rest would be copied to be compared again.
+template <class Key, class Value>
+void differing(const Table<Key, Value>& old, const Table<Key, Value>& now,
+               Table<Key, Value>& before, Table<Key, Value>& after) {
+  const auto add = [](const auto& from, const auto& other, auto& to) {
+    for (const auto& [key, value] : from) {
+      const auto it = other.find(key);
+      if (it == other.end() || !same_bytes(it->second, value)) to.emplace(key, value);
+    }
+  };
+  add(old, now, before);
+  add(now, old, after);
+}
+
+template <class Told>
+void replace(const Told& old, const Told& now, Told& told) {
+  for (const auto& [number, entry] : old) {
+    if (!now.contains(number)) told.erase(number);
+  }
+  for (const auto& [number, entry] : now) told.insert_or_assign(number, entry);
+}
+
 void absorb(Tables& tables, Tables& some) {
   tables.services.merge(some.services);
   tables.backends.merge(some.backends);
@@ -224,20 +246,16 @@ Result<> Transaction::change_service(const kube::ObjectKey& key, Partial& stage)
   for (const auto& set : old.sets) {
     if (!part.sets.contains(set)) state_.ids.placements.remove(set);
   }
-  auto& told = state_.provenance;
-  for (const auto& [number, frontend] : old.frontend_provenance) told.frontends.erase(number);
-  for (const auto& [number, backend] : old.backend_provenance) told.backends.erase(number);
-  for (const auto& entry : part.frontend_provenance) told.frontends.insert(entry);
-  for (const auto& entry : part.backend_provenance) told.backends.insert(entry);
-
-  const auto merge_into = [](Tables& tables, const Tables& some) {
-    tables.services.insert(some.services.begin(), some.services.end());
-    tables.backends.insert(some.backends.begin(), some.backends.end());
-    tables.reverse_nat.insert(some.reverse_nat.begin(), some.reverse_nat.end());
-    tables.maglev.insert(some.maglev.begin(), some.maglev.end());
-  };
-  merge_into(stage.before, old.tables);
-  merge_into(stage.after, part.tables);
+  replace(old.frontend_provenance, part.frontend_provenance, state_.provenance.frontends);
+  replace(old.backend_provenance, part.backend_provenance, state_.provenance.backends);
+  differing(old.tables.backends, part.tables.backends, stage.before.backends, stage.after.backends);
+  differing(old.tables.reverse_nat, part.tables.reverse_nat, stage.before.reverse_nat,
+            stage.after.reverse_nat);
+  // All of these: a frontend that stays as it is says which positions are still read.
+  stage.after.services.insert(part.tables.services.begin(), part.tables.services.end());
+  stage.after.maglev.insert(part.tables.maglev.begin(), part.tables.maglev.end());
+  stage.before.services.merge(old.tables.services);
+  stage.before.maglev.merge(old.tables.maglev);
   if (service == state_.cluster.services.end()) {
     state_.parts.erase(key);
   } else {

@@ -7,6 +7,8 @@
 #include <set>
 #include <span>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -28,7 +30,7 @@ class IdSpace {
   /// The first number never handed out; persisted so that a restart does not reuse a released one.
   [[nodiscard]] std::uint32_t high_water() const { return next_; }
   void raise_high_water(std::uint32_t next);
-  [[nodiscard]] const std::map<std::string, std::uint32_t>& live() const { return live_; }
+  [[nodiscard]] const std::unordered_map<std::string, std::uint32_t>& live() const { return live_; }
   /// Releases every content that is not in `contents`.
   void keep_only(const std::set<std::string>& contents);
 
@@ -38,8 +40,8 @@ class IdSpace {
 
  private:
   std::uint32_t first_, last_, next_;
-  std::map<std::string, std::uint32_t> live_;
-  std::set<std::uint32_t> used_;
+  std::unordered_map<std::string, std::uint32_t> live_;
+  std::unordered_set<std::uint32_t> used_;
   std::vector<std::string> allocated_;
 };
 
@@ -92,15 +94,16 @@ class Placements {
   void begin();
   void rollback();
   void commit();
-  [[nodiscard]] const std::map<std::string, Placement>& live() const { return live_; }
+  [[nodiscard]] const std::unordered_map<std::string, Placement>& live() const { return live_; }
 
  private:
   Result<Placement> put(const std::string& set, Placement placement, bool moves);
   void remember(const std::string& set);
 
   Regions regions_;
-  std::map<std::string, Placement> live_;
-  std::map<std::string, Placement> before_;    ///< of sets touched since begin(); capacity 0: none
+  std::unordered_map<std::string, Placement> live_;
+  std::unordered_map<std::string, Placement>
+      before_;                                 ///< of sets touched since begin(); capacity 0: none
   std::vector<std::uint32_t> left_, entered_;  ///< bases, since begin()
 };
 

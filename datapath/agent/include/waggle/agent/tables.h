@@ -26,11 +26,11 @@ enum class TableId : std::uint8_t {
 
 struct TableInfo {
   TableId id;
-  std::string_view name;        ///< the BPF map's name
+  std::string_view name;  ///< the BPF map's name
   std::uint32_t key_bytes;
   std::uint32_t value_bytes;
-  std::uint32_t entries_max;    ///< default
-  bool agent_writes;            ///< false: packets write it
+  std::uint32_t entries_max;  ///< default
+  bool agent_writes;          ///< false: packets write it
 };
 [[nodiscard]] std::span<const TableInfo> all_tables();
 [[nodiscard]] const TableInfo& info(TableId id);
@@ -51,8 +51,8 @@ using Table = std::map<Key, Value, Bytewise>;
 
 struct TableOp;
 
-/// The highest number of each kind that was ever written to the kernel. Persisted with the tables, so
-/// that a restarted agent hands out none of them again: conntrack may still remember one.
+/// The highest number of each kind that was ever written to the kernel. Persisted with the tables,
+/// so that a restarted agent hands out none of them again: conntrack may still remember one.
 struct NumbersUsed {
   std::uint32_t identity = 0, cidr_identity = 0, service = 0, frontend = 0, backend = 0, rule = 0,
                 node = 0;
@@ -131,8 +131,8 @@ class TableSink {
   [[nodiscard]] virtual std::size_t applied() const = 0;
 };
 
-/// A sink over a value. Erasing what is absent is an Error. Positions outside every region hold 0, as
-/// in the kernel; a frontend's upsert makes the positions that it names one region.
+/// A sink over a value. Erasing what is absent is an Error. Positions outside every region hold 0,
+/// as in the kernel; a frontend's upsert makes the positions that it names one region.
 class MemorySink final : public TableSink {
  public:
   explicit MemorySink(Tables& tables) : tables_(tables) {}
