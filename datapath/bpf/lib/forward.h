@@ -29,22 +29,21 @@
  */
 static __always_inline int forward_age(struct __sk_buff *skb, const struct packet *packet)
 {
+	const __u32 start = packet->l3_offset;
 	const __u8 ttl = packet->ttl - 1;
 
 	if (packet->ttl <= 1)
 		return -DP_DROP_TTL_EXCEEDED;
 	if (packet->ipv6) {
-		if (bpf_skb_store_bytes(skb,
-					packet->l3_offset + offsetof(struct ipv6hdr, hop_limit),
-					&ttl, sizeof(ttl), 0))
+		if (bpf_skb_store_bytes(skb, start + offsetof(struct ipv6hdr, hop_limit), &ttl,
+					sizeof(ttl), 0))
 			return -DP_DROP_WRITE_ERROR;
 		return 0;
 	}
 	/* TTL is the high byte of a 16-bit word of the header checksum. */
-	if (bpf_l3_csum_replace(skb, packet->l3_offset + offsetof(struct iphdr, check),
+	if (bpf_l3_csum_replace(skb, start + offsetof(struct iphdr, check),
 				bpf_htons(packet->ttl << 8), bpf_htons(ttl << 8), sizeof(__u16)) ||
-	    bpf_skb_store_bytes(skb, packet->l3_offset + offsetof(struct iphdr, ttl), &ttl,
-				sizeof(ttl), 0))
+	    bpf_skb_store_bytes(skb, start + offsetof(struct iphdr, ttl), &ttl, sizeof(ttl), 0))
 		return -DP_DROP_WRITE_ERROR;
 	return 0;
 }

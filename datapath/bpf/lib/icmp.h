@@ -71,6 +71,7 @@ DP_SUBPROGRAM int icmp_rewrite_quote(struct __sk_buff *skb, const struct packet 
 	const __u32 address_sum = nat_sum_address(from, address);
 	const __u64 both = (__u64)address_sum + port_sum;
 	const __u32 both_sum = (__u32)both + (__u32)(both >> 32);
+	const __u32 checksum = error->l4_offset + DP_ICMP_CHECKSUM_OFFSET;
 	__u32 sum = quoted->ipv6 ? both_sum : port_sum;
 	int fixed;
 
@@ -82,8 +83,7 @@ DP_SUBPROGRAM int icmp_rewrite_quote(struct __sk_buff *skb, const struct packet 
 
 	if (nat_write_address(skb, quoted, end, address, address_sum, 0) ||
 	    (port != from_port && nat_write_port(skb, quoted, end, port)) ||
-	    (sum &&
-	     bpf_l4_csum_replace(skb, error->l4_offset + DP_ICMP_CHECKSUM_OFFSET, 0, sum, 0)))
+	    (sum && bpf_l4_csum_replace(skb, checksum, 0, sum, 0)))
 		return -DP_DROP_WRITE_ERROR;
 	return 0;
 }

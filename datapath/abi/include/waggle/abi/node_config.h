@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* What differs between nodes: one memory-mapped variable (`dp_this_node`, section .data.node). The
  * agent changes it without a reload; the simulator switches nodes by writing it. It is written
- * whole while no packet is judged, except policy_generation, which is one aligned store at any time.
+ * whole while no packet is judged, except policy_generation: one aligned store at any time.
  */
 #ifndef WAGGLE_ABI_NODE_CONFIG_H
 #define WAGGLE_ABI_NODE_CONFIG_H
