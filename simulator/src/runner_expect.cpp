@@ -162,11 +162,12 @@ Lines unmet(const PacketExpectation& wanted, const Judged& judged) {
   };
   end("source", wanted.source, packet.source, packet.source_port);
   end("destination", wanted.destination, packet.destination, packet.destination_port);
-  if (wanted.inner_source || wanted.inner_destination) {
-    if (!packet.inner) return {"it quotes no packet"};
+  if (packet.inner) {
     end("inner source", wanted.inner_source, packet.inner->source, packet.inner->source_port);
     end("inner destination", wanted.inner_destination, packet.inner->destination,
         packet.inner->destination_port);
+  } else if (wanted.inner_source || wanted.inner_destination) {
+    lines.emplace_back("it quotes no packet");
   }
   differs(lines, "ttl", wanted.ttl, packet.ttl);
   differs(lines, "payload", wanted.payload_bytes,

@@ -1,5 +1,5 @@
-// Every shipped scenario and truth table, on the real object. A scenario runs twice: what happens is
-// a function of the file.
+// Every shipped scenario and truth table, on the real object. A scenario runs twice: what happens
+// is a function of the file.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -50,7 +50,7 @@ std::vector<fs::path> all_scenarios() {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Scenarios, testing::ValuesIn(all_scenarios()),
-                         [](const auto& info) { return test_name(info.param); });
+                         [](const auto& test) { return test_name(test.param); });
 
 class TruthTables : public testing::TestWithParam<std::string> {};
 
@@ -65,13 +65,15 @@ TEST_P(TruthTables, AgreeWithRealPackets) {
   const auto rows = read_reach_table(at / "table.csv");
   ASSERT_TRUE(rows) << text_of(rows.error());
   ASSERT_EQ(rows->size(), 486U);
-  auto engine = TestRunEngine::create(*cluster, {.config = kernel::default_config()});
+  EngineOptions options;
+  options.config = kernel::default_config();
+  auto engine = TestRunEngine::create(*cluster, options);
   ASSERT_TRUE(engine) << text_of(engine.error());
   const auto got = measure(**engine, *rows);
   ASSERT_TRUE(got) << to_string(got.error());
   for (const auto& [expected, measured] : compare(*rows, *got).disagree)
-    ADD_FAILURE() << expected.source.to_string() << " > " << expected.destination.to_string()
-                  << " " << to_string(expected.protocol) << "/" << expected.port << " wanted "
+    ADD_FAILURE() << expected.source.to_string() << " > " << expected.destination.to_string() << " "
+                  << to_string(expected.protocol) << "/" << expected.port << " wanted "
                   << (expected.allowed ? "allow" : "deny") << ", got " << measured.because;
 }
 
@@ -84,7 +86,7 @@ std::vector<std::string> all_tables() {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TruthTables, testing::ValuesIn(all_tables()),
-                         [](const auto& info) { return test_name(info.param); });
+                         [](const auto& test) { return test_name(test.param); });
 
 }  // namespace
 }  // namespace waggle::simulator
