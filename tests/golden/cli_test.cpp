@@ -176,6 +176,42 @@ TEST(Tables, ADumpIsCheckedAndADifferenceIsShown) {
   EXPECT_EQ(run("prove tables --no-replay --tables " + two).exit, 1);
 }
 
+// Needs root, as `explain` does: every hop is a run of the real programs.
+
+TEST(Explain, NamesEveryEntryThatDecidedAndTheRuleByFileAndLine) {
+  const auto webshop = (source / "scenarios/clusters/webshop").string();
+  const auto ran = run("explain --cluster " + webshop +
+                       " --from shop/frontend --to orders/cart --port 7070/TCP");
+  EXPECT_EQ(ran.exit, 0) << ran.text;
+  for (const auto* text :
+       {"is service orders/cart, port grpc", "orders.yaml:", "services[10.96.", "backends[",
+        "rewritten   destination 10.96.", "egress allowed: shop/frontend",
+        "policies.yaml:", "ingress allowed: orders/cart", "policy[", "conntrack   a new connection",
+        "DELIVERED to pod orders/cart-", "and the answer", "reverse_nat["})
+    EXPECT_THAT(ran.text, HasSubstr(text));
+}
+
+TEST(Explain, ARefusalNamesWhatIsolatesAndTheRuleThatWouldBeNeeded) {
+  const auto webshop = (source / "scenarios/clusters/webshop").string();
+  const auto ran =
+      run("explain --cluster " + webshop + " --from shop/frontend --to data/redis --port 6379");
+  EXPECT_EQ(ran.exit, 1) << ran.text;
+  for (const auto* text :
+       {"POLICY_DENIED", "isolated by shop/default-deny", "needs this rule",
+        "podSelector: {matchLabels: {app: redis}}", "kubernetes.io/metadata.name: data"})
+    EXPECT_THAT(ran.text, HasSubstr(text));
+}
+
+TEST(Prove, AViolationIsReplayedOnTheRealPrograms) {
+  const Folder folder;
+  const auto dump = folder.name("dump");
+  ASSERT_EQ(run("tables dump --cluster " + small + " " + dump).exit, 0);
+  std::ofstream(dump + "/policy.json") << "[]";
+  const auto ran = run("prove policy --cluster " + small + " --tables " + dump);
+  EXPECT_EQ(ran.exit, 1);
+  EXPECT_THAT(ran.text, HasSubstr("to_container on node-a: DROP POLICY_DENIED (confirmed)"));
+}
+
 TEST(Documents, TheManPageAndTheCompletionNameEveryVerb) {
   const auto man = run("man"), completion = run("completions bash");
   for (const auto* verb : {"doctor", "regress", "reach", "explain", "lab", "tables", "prove"}) {

@@ -2,9 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "rules.h"
 
 namespace waggle::tidy {
+
+/// What a failing test shows of its parameter.
+void PrintTo(const Rule& rule, std::ostream* out) { *out << rule.name; }
+
 namespace {
 
 const Tree& the_tree() {
