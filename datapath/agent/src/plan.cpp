@@ -82,9 +82,10 @@ class Planner {
   void blocks(bool out) {
     const auto planned = static_cast<std::ptrdiff_t>(ops_.size());
     walk(TableId::ipcache_prefix, before_.ipcache_prefix, after_.ipcache_prefix, out);
-    std::stable_sort(ops_.begin() + planned, ops_.end(), [&](const auto& a, const auto& b) {
-      const auto a_bits = a.key.template as<dp_ipcache_prefix_key>().prefix_bits;
-      const auto b_bits = b.key.template as<dp_ipcache_prefix_key>().prefix_bits;
+    std::sort(ops_.begin() + planned, ops_.end(), [&](const TableOp& a, const TableOp& b) {
+      const auto a_bits = a.key.as<dp_ipcache_prefix_key>().prefix_bits;
+      const auto b_bits = b.key.as<dp_ipcache_prefix_key>().prefix_bits;
+      if (a_bits == b_bits) return a.key.data < b.key.data;
       return out ? a_bits < b_bits : a_bits > b_bits;
     });
     verdicts_change_ |= static_cast<std::ptrdiff_t>(ops_.size()) != planned;

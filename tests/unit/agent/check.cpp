@@ -12,8 +12,6 @@ namespace waggle::agent {
 
 namespace {
 
-constexpr std::uint32_t whole_bits = 96;
-
 std::set<std::uint32_t, std::greater<>> lengths_of(const Tables& tables) {
   std::set<std::uint32_t, std::greater<>> lengths;
   for (const auto& [key, value] : tables.policy) lengths.insert(key.prefix_bits);

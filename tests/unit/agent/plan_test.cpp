@@ -47,15 +47,16 @@ bool is(const TableOp& op, Kind kind, TableId table) {
 
 // Moves the operations that `first` chooses to the front.
 template <class Choose>
-std::vector<TableOp> with_first(std::vector<TableOp> ops, Choose first) {
-  std::ranges::stable_partition(ops, first);
-  return ops;
+std::vector<TableOp> with_first(const std::vector<TableOp>& ops, Choose first) {
+  std::vector<TableOp> moved;
+  std::ranges::copy_if(ops, std::back_inserter(moved), first);
+  std::ranges::remove_copy_if(ops, std::back_inserter(moved), first);
+  return moved;
 }
 
 template <class Choose>
-std::vector<TableOp> with_last(std::vector<TableOp> ops, Choose last) {
-  std::ranges::stable_partition(ops, [&](const auto& op) { return !last(op); });
-  return ops;
+std::vector<TableOp> with_last(const std::vector<TableOp>& ops, Choose last) {
+  return with_first(ops, [&](const TableOp& op) { return !last(op); });
 }
 
 std::string verdict(const Update& made, const std::vector<TableOp>& ops,
