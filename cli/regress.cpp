@@ -136,7 +136,8 @@ int run(const Options& options, reports::RunResult result) {
   if (!options.no_costs && !only_files(paths)) keep(measure_programs(result));
   if (!errors.empty()) return report_errors(errors);
   const auto worse = baseline ? compare_costs(*baseline, result) : std::vector<std::string>();
-  for (const auto& line : worse) result.facts["grew: " + line] = "";
+  for (std::size_t i = 0; i < worse.size(); ++i)
+    result.facts[fmt::format("grew {}", i + 1)] = worse[i];
   conclude(result, worse);
   result.wall_seconds = now_seconds() - started;
   if (!quiet) print(result);
