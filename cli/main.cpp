@@ -26,7 +26,7 @@ constexpr const char* closing =
     "  waggle regress scenarios --report report\n"
     "  waggle explain --cluster scenarios/clusters/shop --from shop/web --to shop/cart --port "
     "80/TCP\n"
-    "  waggle prove policy --cluster scenarios/clusters/shop\n"
+    "  waggle prove policy --cluster scenarios/clusters/webshop\n"
     "\n"
     "`waggle VERB --help` explains a verb. NO_COLOR is honoured.";
 
