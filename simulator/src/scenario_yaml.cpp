@@ -386,7 +386,7 @@ void Reader::read_spread(const Node& node, Step& step) {
 
 Reader::Handlers Reader::step_actions(Step& step, unsigned& actions) {
   const auto act = [&](Step::Kind kind, auto read) {
-    return [this, &step, &actions, kind, read](const Node& node) {
+    return [&step, &actions, kind, read](const Node& node) {
       ++actions;
       step.kind = kind;
       if (node.IsScalar()) step.text = node.Scalar();
