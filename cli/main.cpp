@@ -24,8 +24,8 @@ constexpr const char* closing =
     "Examples:\n"
     "  waggle doctor\n"
     "  waggle regress scenarios --report report\n"
-    "  waggle explain --cluster scenarios/clusters/shop --from shop/web --to shop/cart --port "
-    "80/TCP\n"
+    "  waggle explain --cluster scenarios/clusters/webshop --from shop/frontend --to orders/cart "
+    "--port 7070\n"
     "  waggle prove policy --cluster scenarios/clusters/webshop\n"
     "\n"
     "`waggle VERB --help` explains a verb. NO_COLOR is honoured.";

@@ -207,14 +207,14 @@ class Bench {
 
   void add(const Route& route, const char* what, std::uint32_t flows, double floor,
            std::vector<double> from, std::vector<double> to, const Counts& counts) {
-    const auto path = fmt::format("{}, {}, {}", route.name, what,
-                                  route.family == Family::v4 ? "IPv4" : "IPv6");
+    const auto path =
+        fmt::format("{}, {}, {}", route.name, what, route.family == Family::v4 ? "IPv4" : "IPv6");
     for (auto& [program, means, map_ops] :
          {std::tuple{"from_container", &from, counts.from}, {"to_container", &to, counts.to}}) {
       std::ranges::sort(*means);
       const double median = (*means)[means->size() / 2];
-      report_.paths.push_back({program, path, flows, floor, median - floor,
-                               means->back() - means->front(), map_ops});
+      report_.paths.push_back(
+          {program, path, flows, floor, median - floor, means->back() - means->front(), map_ops});
     }
   }
 

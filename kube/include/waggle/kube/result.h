@@ -12,9 +12,9 @@ namespace waggle {
 struct Error {
   enum class Kind { bad_input, not_found, unsupported, kernel };
   Kind kind = Kind::bad_input;
-  std::string what;   ///< One sentence, lower case, no full stop: "port 70000 is above 65535".
-  std::string where;  ///< "file.yaml:12" or "bpf(PROG_LOAD)"; empty when the caller knows.
-  std::string advice; ///< What to do about it, when that is not plain from `what`; may be empty.
+  std::string what;    ///< One sentence, lower case, no full stop: "port 70000 is above 65535".
+  std::string where;   ///< "file.yaml:12" or "bpf(PROG_LOAD)"; empty when the caller knows.
+  std::string advice;  ///< What to do about it, when that is not plain from `what`; may be empty.
 
   bool operator==(const Error&) const = default;
 };
@@ -46,8 +46,8 @@ using Checked = std::expected<T, Errors>;
 #define WAGGLE_JOIN_EXPANDED(a, b) a##b
 #define WAGGLE_TRY_NAMED(expression, result) WAGGLE_TRY_IN(expression, result)
 #define WAGGLE_TRY_IN(expression, result)                           \
-  __extension__({                                               \
-    auto&& result = (expression);                               \
+  __extension__({                                                   \
+    auto&& result = (expression);                                   \
     if (!result) return std::unexpected(std::move(result).error()); \
-    std::move(result).value();                                  \
+    std::move(result).value();                                      \
   })

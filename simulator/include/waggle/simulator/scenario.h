@@ -168,8 +168,8 @@ struct Scenario {
   agent::Config agent;
   std::map<agent::TableId, std::uint32_t> entries_max;
   std::uint64_t seed = 1;
-  std::vector<std::string> engines;  ///< "test-run", "live"
-  std::string not_live;              ///< why "live" is not among them
+  std::vector<std::string> engines;     ///< "test-run", "live"
+  std::string not_live;                 ///< why "live" is not among them
   std::vector<std::string> invariants;  ///< default: L1, L2, L4, L6, L7
   std::vector<Step> steps;
   std::vector<WhatIf> what_if;
