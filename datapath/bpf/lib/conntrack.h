@@ -172,8 +172,8 @@ static __always_inline void ct_refresh(struct dp_ct *flow, const struct packet *
 
 /* ct_create - open a flow, over whatever was there before.
  *
- * @flow: frontend, backend, rule, peer_identity and flags that are not the packet's. The rest is
- * filled in.
+ * @flow: frontend, backend, rule and its generation, peer_identity, and flags that are not the
+ * packet's. The rest is filled in.
  * Returns 0, or -DP_DROP_CONNTRACK_FULL: a flow that cannot be remembered is not let through.
  */
 static __always_inline int ct_create(const struct dp_ct_key *key, struct dp_ct *flow,
@@ -182,7 +182,6 @@ static __always_inline int ct_create(const struct dp_ct_key *key, struct dp_ct *
 	flow->flags |= ct_flags_of(packet, false);
 	flow->expires_ns = ct_deadline(packet->tuple.protocol, flow->flags, now_ns);
 	flow->reported_ns = now_ns;
-	flow->policy_generation = dp_this_node.policy_generation;
 	return table_put(&conntrack, key, flow) ? -DP_DROP_CONNTRACK_FULL : 0;
 }
 

@@ -47,6 +47,7 @@ DP_SUBPROGRAM int flow_open(const struct pass *pass, enum dp_ct_direction direct
 	struct dp_ct state = {
 		.frontend = pass->frontend,
 		.backend = verdict->backend,
+		.policy_generation = pass->policy_generation,
 		.rule = verdict->rule,
 		.peer_identity = direction == DP_CT_EGRESS ? verdict->destination_identity
 							   : verdict->source_identity,

@@ -17,6 +17,7 @@ struct pass {
 	struct dp_tuple before;   /* as it came */
 	struct dp_verdict verdict;
 	__u32 length_bytes;
+	__u32 policy_generation;  /* read before policy is asked: what is cached is never too new */
 	__u64 now_ns;
 	struct dp_ct *flow;       /* entry that aggregates this packet's events; NULL: none */
 	__u32 frontend;
@@ -34,6 +35,7 @@ static __always_inline int pass_begin(struct __sk_buff *skb, struct pass *pass)
 	pass->length_bytes = skb->len;
 	pass->position = DP_NOT_ASKED;
 	pass->policy_peer = DP_NOT_ASKED;
+	pass->policy_generation = dp_this_node.policy_generation;
 	pass->now_ns = dp_now_ns();
 	err = parse(skb, &pass->packet);
 	pass->before = pass->packet.tuple;

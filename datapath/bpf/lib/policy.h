@@ -76,7 +76,6 @@ static __always_inline int policy_ask(struct pass *pass, __u32 subject, __u32 pe
 static __always_inline int policy_admit(struct pass *pass, struct dp_ct *flow, __u32 subject,
 					__u32 peer, enum dp_direction direction)
 {
-	const __u32 generation = dp_this_node.policy_generation;
 	int err;
 
 	if (!dp_config.policy)
@@ -87,7 +86,7 @@ static __always_inline int policy_admit(struct pass *pass, struct dp_ct *flow, _
 	flow->rule = pass->verdict.rule;
 	flow->peer_identity = peer;
 	barrier();
-	flow->policy_generation = generation;
+	flow->policy_generation = pass->policy_generation;
 	return 0;
 }
 
