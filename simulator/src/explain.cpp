@@ -183,8 +183,9 @@ void tell_service(Teller& teller) {
 }
 
 void tell_rewrites(Teller& teller) {
-  const auto& [before, after, known] = teller.tuples;
-  if (!known) return;
+  if (!teller.tuples.known) return;
+  const dp_tuple& before = teller.tuples.before;
+  const dp_tuple& after = teller.tuples.after;
   const auto tell = [&](const char* what, const End& was, const End& is) {
     if (was != is)
       teller.line("rewritten", fmt::format("{} {} -> {}", what, was.to_string(before.protocol),
