@@ -55,7 +55,7 @@ int doctor(const std::string& json) {
 void add_doctor(CLI::App& app, Session& session) {
   auto* verb = app.add_subcommand("doctor", "say what this machine can run, and why not");
   const auto json = std::make_shared<std::string>();
-  verb->add_option("--json", *json, "write the rows as JSON; - is stdout")->type_name("FILE");
+  add_json(*verb, *json, "write the rows as JSON");
   verb->footer("Examples:\n  waggle doctor\n  waggle doctor --json - | jq '.capabilities[].name'");
   verb->callback([&session, json] { session.exit = doctor(*json); });
 }

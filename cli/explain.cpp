@@ -164,7 +164,7 @@ void add_explain(CLI::App& app, Session& session) {
   verb->add_option("--family", options->family, "4 or 6; default: the first that both ends have")
       ->check(CLI::IsMember({"4", "6"}));
   verb->add_flag("--one-way", options->one_way, "leave the answer out");
-  verb->add_option("--json", options->json, "write it as JSON; - is stdout")->type_name("FILE");
+  add_json(*verb, options->json, "write it as JSON");
   verb->footer(
       "The packet takes its way through the real BPF programs by BPF_PROG_TEST_RUN, so root is "
       "needed.\nExit code 0: it arrives; 1: it does not.\n\nExamples:\n"

@@ -146,7 +146,7 @@ void print(const simulator::TrafficResult& result, bool stream) {
     std::cout << fmt::format(
         "{:.0f} requests/s, {} answered, {} errors, {:.1f} s\n"
         "round trip  p50 {:.0f} us  p90 {:.0f} us  p99 {:.0f} us  p99.9 {:.0f} us  max {:.0f} us\n",
-        result.requests_per_second, result.requests, result.errors, result.seconds, result.p50_us,
+        result.requests_per_second, result.requests - result.errors, result.errors, result.seconds, result.p50_us,
         result.p90_us, result.p99_us, result.p999_us, result.max_us);
   for (const auto& [reason, count] : result.drops)
     std::cout << fmt::format("dropped {}: {}\n", paint(Paint::bad, reason), count);
@@ -224,7 +224,7 @@ void add_traffic(CLI::App& lab, Session& session, const std::shared_ptr<Options>
   verb->add_option("--parallel", options->parallel, "connections at a time")
       ->check(CLI::Range(1u, 1024u))
       ->capture_default_str();
-  verb->add_option("--json", options->json, "write it as JSON; - is stdout")->type_name("FILE");
+  add_json(*verb, options->json, "write it as JSON");
   verb->footer(
       "Exit code 1: something stayed unanswered.\n\nExample:\n"
       "  waggle lab traffic --from shop/web --to shop/cart --port 80 --kind connections");

@@ -41,10 +41,20 @@ std::string as_typed(int count, char** words) {
   return line;
 }
 
+// CLI11 says that a verb is missing also when there is one that it does not know.
+std::string reason(const CLI::App& app, const CLI::ParseError& error, int count, char** words) {
+  const bool verb_missing = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
+  if (!verb_missing || count < 2 || words[1][0] == '-' ||
+      app.get_subcommand_no_throw(words[1]) != nullptr)
+    return error.what();
+  return fmt::format("there is no verb {}", words[1]);
+}
+
 int run(int count, char** words) {
   CLI::App app(about, "waggle");
   app.footer(closing);
   app.require_subcommand(1);
+  app.set_version_flag("--version", version());
   app.get_formatter()->column_width(32);
   Session session{as_typed(count, words), holds};
   for (const auto add : {add_doctor, add_regress, add_reach, add_explain, add_prove, add_tables,
@@ -55,7 +65,7 @@ int run(int count, char** words) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success))
       return app.exit(error);  // --help
-    std::cerr << "waggle: " << error.what()
+    std::cerr << "waggle: " << reason(app, error, count, words)
               << "\nwaggle: see `waggle --help` or `waggle VERB --help`\n";
     return bad_input;
   }

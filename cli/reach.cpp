@@ -4,6 +4,7 @@
 
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <ranges>
 #include <set>
 
 #include "lookup.h"
@@ -161,14 +162,19 @@ void print_table(const Rows& rows) {
   }
 }
 
+constexpr std::size_t printed_max = 20;
+
 void print(const std::vector<Disagreement>& wrong, const Options& options, std::size_t rows,
            std::size_t agree, const std::vector<Verdicts>& all) {
   if (options.expect.empty()) print_table(all.front().rows);
-  for (const auto& one : wrong)
+  for (const auto& one : wrong | std::views::take(printed_max))
     std::cout << fmt::format("{} line {}: {}: expected {}, {} got {}\n  because {}\n",
                              paint(Paint::bad, "differs"), one.expected.line, row_text(one.got),
                              word(one.expected.allowed), one.engine, word(one.got.allowed),
                              one.got.because);
+  if (wrong.size() > printed_max)
+    std::cout << fmt::format("... and {} more; --json has all of them\n",
+                             wrong.size() - printed_max);
   std::string engines;
   for (const auto& one : all) engines += (engines.empty() ? "" : " and ") + one.engine;
   if (options.expect.empty())
@@ -225,8 +231,7 @@ void add_reach(CLI::App& app, Session& session) {
       ->allow_extra_args(false);
   verb->add_option("--csv", options->csv, "write the first engine's table; - is stdout")
       ->type_name("FILE");
-  verb->add_option("--json", options->json, "write the comparison as JSON; - is stdout")
-      ->type_name("FILE");
+  add_json(*verb, options->json, "write the comparison as JSON");
   verb->footer(
       "Exit code 1: a row differs.\n\nExamples:\n  waggle reach --cluster shop/\n"
       "  waggle reach --cluster shop/ --port 80/TCP --csv table.csv\n"

@@ -124,8 +124,15 @@ Checked<kube::Cluster> ClusterOptions::read() const {
   return cluster;
 }
 
+void add_json(CLI::App& verb, std::string& file, const std::string& what) {
+  verb.add_option("--json", file, what + "; to stdout when FILE is - or left out")
+      ->type_name("FILE")
+      ->expected(0, 1)
+      ->default_str("-");
+}
+
 void OutputOptions::add_to(CLI::App& verb) {
-  verb.add_option("--json", json, "write the results as JSON; - is stdout")->type_name("FILE");
+  add_json(verb, json, "write the results as JSON");
   verb.add_option("--junit", junit, "write the results as JUnit XML; - is stdout")
       ->type_name("FILE");
   verb.add_option("--report", report, "write DIR/index.html: one page, no network needed")

@@ -70,7 +70,10 @@ struct ClusterOptions {
   [[nodiscard]] Checked<kube::Cluster> read() const;
 };
 
-/// --json FILE, --junit FILE, --report DIR.
+/// --json [FILE]; "-" when FILE is left out.
+void add_json(CLI::App& verb, std::string& file, const std::string& what);
+
+/// --json [FILE], --junit FILE, --report DIR.
 struct OutputOptions {
   std::string json, junit, report;
   void add_to(CLI::App& verb);

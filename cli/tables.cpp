@@ -179,8 +179,7 @@ void add_tables(CLI::App& app, Session& session) {
   check_verb->add_option("folder", checked->folder, "a dump: <table>.json as bpftool writes them")
       ->type_name("DIR")
       ->required();
-  check_verb->add_option("--json", checked->json, "write it as JSON; - is stdout")
-      ->type_name("FILE");
+  add_json(*check_verb, checked->json, "write it as JSON");
   check_verb->footer("Example:\n  waggle tables check --cluster shop/ dump/");
   check_verb->callback([&session, checked] { session.exit = check(*checked); });
 
@@ -188,7 +187,7 @@ void add_tables(CLI::App& app, Session& session) {
   const auto two = std::make_shared<Options>();
   diff_verb->add_option("before", two->folder, "a dump")->type_name("DIR")->required();
   diff_verb->add_option("after", two->other, "another one")->type_name("DIR")->required();
-  diff_verb->add_option("--json", two->json, "write it as JSON; - is stdout")->type_name("FILE");
+  add_json(*diff_verb, two->json, "write it as JSON");
   diff_verb->footer("Example:\n  waggle tables diff before/ after/");
   diff_verb->callback([&session, two] { session.exit = diff(*two); });
 }
