@@ -146,8 +146,8 @@ void print(const simulator::TrafficResult& result, bool stream) {
     std::cout << fmt::format(
         "{:.0f} requests/s, {} answered, {} errors, {:.1f} s\n"
         "round trip  p50 {:.0f} us  p90 {:.0f} us  p99 {:.0f} us  p99.9 {:.0f} us  max {:.0f} us\n",
-        result.requests_per_second, result.requests - result.errors, result.errors, result.seconds, result.p50_us,
-        result.p90_us, result.p99_us, result.p999_us, result.max_us);
+        result.requests_per_second, result.requests - result.errors, result.errors, result.seconds,
+        result.p50_us, result.p90_us, result.p99_us, result.p999_us, result.max_us);
   for (const auto& [reason, count] : result.drops)
     std::cout << fmt::format("dropped {}: {}\n", paint(Paint::bad, reason), count);
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <iostream>
 
@@ -43,11 +44,13 @@ std::string as_typed(int count, char** words) {
 
 // CLI11 says that a verb is missing also when there is one that it does not know.
 std::string reason(const CLI::App& app, const CLI::ParseError& error, int count, char** words) {
-  const bool verb_missing = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
-  if (!verb_missing || count < 2 || words[1][0] == '-' ||
-      app.get_subcommand_no_throw(words[1]) != nullptr)
-    return error.what();
-  return fmt::format("there is no verb {}", words[1]);
+  const bool verb_missing =
+      error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
+  if (!verb_missing || count < 2 || words[1][0] == '-') return error.what();
+  const auto verbs = app.get_subcommands([](const CLI::App*) { return true; });
+  const auto known = [&](const CLI::App* verb) { return verb->check_name(words[1]); };
+  return std::ranges::any_of(verbs, known) ? error.what()
+                                           : fmt::format("there is no verb {}", words[1]);
 }
 
 int run(int count, char** words) {

@@ -1,4 +1,4 @@
-// NetworkPolicy. Rules: facts on policy 5.1, 5.2, and the API server's validation.
+// NetworkPolicy. Rules: the API server's validation.
 
 #include <fmt/format.h>
 

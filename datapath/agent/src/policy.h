@@ -1,5 +1,5 @@
 #pragma once
-// NetworkPolicies to policy entries. Semantics: facts/policy-and-table-verification.md 5.2.
+// NetworkPolicies to policy entries. Semantics: the API reference.
 
 #include <map>
 #include <string>

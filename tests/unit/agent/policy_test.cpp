@@ -1,4 +1,4 @@
-// NetworkPolicy v1 at table level: facts/policy-and-table-verification.md 5.1 and 5.2, line by
+// NetworkPolicy v1 at table level: the API reference and the conformance tests, line by
 // line.
 
 #include <gtest/gtest.h>

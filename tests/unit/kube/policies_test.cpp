@@ -1,4 +1,4 @@
-// What a NetworkPolicy and a selector mean once read (facts on policy, 5.1 and 5.2).
+// What a NetworkPolicy and a selector mean once read (API reference).
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// NetworkPolicy's corners, one test each: facts/policy-and-table-verification.md 5.1 and 5.2.
+// NetworkPolicy's corners, one test each: the API reference, network-policy-api issues, conformance.
 
 #include <gtest/gtest.h>
 

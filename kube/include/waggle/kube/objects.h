@@ -49,7 +49,7 @@ struct ObjectKey {
 enum class Protocol : std::uint8_t { tcp = 6, udp = 17, sctp = 132 };  // IANA numbers
 [[nodiscard]] std::string to_string(Protocol protocol);                // "TCP"
 
-/// matchLabels and matchExpressions, ANDed. Empty selects everything (facts/policy 5.1).
+/// matchLabels and matchExpressions, ANDed. Empty selects everything (API reference, LabelSelector).
 struct LabelSelector {
   enum class Operator : std::uint8_t { in, not_in, exists, does_not_exist };
   struct Requirement {
@@ -169,7 +169,7 @@ struct EndpointSlice {
   std::vector<Port> ports;
 };
 
-/// NetworkPolicy v1. Semantics: facts/policy-and-table-verification.md 5.2.
+/// NetworkPolicy v1. Semantics: its API reference; see verifier/policy.h for the corners.
 struct NetworkPolicy {
   struct Port {
     Protocol protocol = Protocol::tcp;
