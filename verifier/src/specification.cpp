@@ -1,4 +1,4 @@
-// NetworkPolicy v1 from the objects. Numbers in comments: facts/policy-and-table-verification.md.
+// NetworkPolicy v1 from the objects.
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@ namespace {
 using kube::LabelSelector;
 using kube::NetworkPolicy;
 
-// 5.1. Written out here, not taken from kube, so that P1 is a second opinion on selectors as well.
+// Selectors. Written out here, not taken from kube, so that P1 is a second opinion on selectors as well.
 bool matches(const LabelSelector::Requirement& requirement, const kube::Labels& labels) {
   const auto label = labels.find(requirement.key);
   const bool present = label != labels.end();

@@ -46,8 +46,8 @@ struct Verdict {
   [[nodiscard]] bool allowed() const { return egress.allowed && ingress.allowed; }
 };
 
-/// NetworkPolicy v1 as a program: facts/policy-and-table-verification.md 5.1 and 5.2, one line
-/// each. Requires that the cluster outlives it and is complete.
+/// NetworkPolicy v1 as a program, from the text of its API reference. Requires that the cluster
+/// outlives it and is complete.
 class Specification {
  public:
   explicit Specification(const kube::Cluster& cluster, Modes modes = {});
