@@ -14,7 +14,7 @@ namespace {
 using kube::LabelSelector;
 using kube::NetworkPolicy;
 
-// Selectors. Written out here, not taken from kube, so that P1 is a second opinion on selectors as well.
+// Written out here, not taken from kube, so that P1 is a second opinion on selectors as well.
 bool matches(const LabelSelector::Requirement& requirement, const kube::Labels& labels) {
   const auto label = labels.find(requirement.key);
   const bool present = label != labels.end();

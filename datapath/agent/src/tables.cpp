@@ -39,11 +39,12 @@ void cut(Words& words, std::uint32_t position) {
   words.emplace(position, std::move(tail));
 }
 
-// A frontend names these positions: they become one region.
+// A frontend names these positions: they become one region. A longer one stays: another frontend
+// may still read all of it, and it shrinks when its last positions are cleared.
 void name_region(Words& words, std::uint32_t base, std::uint32_t size) {
   if (size == 0) return;
   const auto whole = words.find(base);
-  if (whole != words.end() && whole->second.size() == size) return;
+  if (whole != words.end() && whole->second.size() >= size) return;
   cut(words, base);
   cut(words, base + size);
   std::vector<std::uint32_t> region(size, 0);

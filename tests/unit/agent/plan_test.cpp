@@ -85,7 +85,7 @@ TEST(Plan, AnAddedEndpointCostsThreeOperations) {
 }
 
 TEST(Plan, TheOrderOfTheFieldsLeaderIsRefuted) {
-  // Orphan backends, then backends, positions and reverse_nat, then the master (cilium pkg/loadbalancer/reconciler).
+  // Orphan backends, then backends, positions and reverse_nat, then the master: cilium's order.
   const auto made = slice_update({endpoint("10.0.0.1"), endpoint("10.0.0.2"), endpoint("10.0.0.3")},
                                  {endpoint("10.0.0.2"), endpoint("10.0.0.3")});
   const auto theirs =

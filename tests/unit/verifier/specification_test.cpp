@@ -1,4 +1,4 @@
-// NetworkPolicy's corners, one test each: the API reference, network-policy-api issues, conformance.
+// NetworkPolicy's corners, one test each: the API reference and conformance tests.
 
 #include <gtest/gtest.h>
 

@@ -49,7 +49,7 @@ struct ObjectKey {
 enum class Protocol : std::uint8_t { tcp = 6, udp = 17, sctp = 132 };  // IANA numbers
 [[nodiscard]] std::string to_string(Protocol protocol);                // "TCP"
 
-/// matchLabels and matchExpressions, ANDed. Empty selects everything (API reference, LabelSelector).
+/// matchLabels and matchExpressions, ANDed. Empty selects everything.
 struct LabelSelector {
   enum class Operator : std::uint8_t { in, not_in, exists, does_not_exist };
   struct Requirement {
