@@ -122,10 +122,10 @@ class Planner {
 
   void services() {
     backends_in();
-    for (const auto& [key, service] : after_.services) positions(key, service);
+    for (const auto& [key, service] : after_.services) positions(service);
     walk(TableId::reverse_nat, before_.reverse_nat, after_.reverse_nat, false);
-    frontends();
-    walk(TableId::services, before_.services, after_.services, true);
+    frontends(false);
+    frontends(true);
     positions_out();
     walk(TableId::reverse_nat, before_.reverse_nat, after_.reverse_nat, true);
     backends_out();
@@ -171,44 +171,53 @@ class Planner {
     return offset < region->second.size() ? region->second[offset] : 0;
   }
 
-  // Terminating backends become eligible when the last ready one goes: the frontend says so before
-  // a position that packets read names one.
-  void admit_terminating(const dp_service_key& key, const dp_service& service) {
-    const auto* before = find(before_.services, key);
-    const bool turns = before != nullptr && before->base == service.base && before->size != 0 &&
-                       (service.flags & DP_SERVICE_TERMINATING) != 0 &&
-                       (before->flags & DP_SERVICE_TERMINATING) == 0;
-    if (!turns) return;
-    const auto changes = [&](std::uint32_t offset) {
-      return word(before_, service.base + offset) != word(after_, service.base + offset);
-    };
-    const auto visible = std::min(before->size, service.size);
-    for (std::uint32_t offset = 0; offset < visible; ++offset) {
-      if (!changes(offset)) continue;
-      auto turned = *before;
+  // Frontends as they were that read positions from `base`: also those that are about to go.
+  const std::vector<const dp_service_key*>& readers_of(std::uint32_t base) {
+    if (readers_.empty()) {
+      for (const auto& [key, service] : before_.services) {
+        if (service.size != 0) readers_[service.base].push_back(&key);
+      }
+    }
+    return readers_[base];
+  }
+
+  // Terminating backends become eligible when the last ready one goes: every frontend that reads
+  // the region says so before one of its positions names one.
+  void admit_terminating(const dp_service& service) {
+    if ((service.flags & DP_SERVICE_TERMINATING) == 0) return;
+    for (const auto* key : readers_of(service.base)) {
+      const auto& before = before_.services.at(*key);
+      if ((before.flags & DP_SERVICE_TERMINATING) != 0) continue;
+      bool changes = false;
+      for (std::uint32_t i = 0; i < std::min(before.size, service.size) && !changes; ++i) {
+        changes = word(before_, service.base + i) != word(after_, service.base + i);
+      }
+      if (!changes) continue;
+      auto turned = before;
       turned.flags |= DP_SERVICE_TERMINATING;
-      change(TableId::services, key, before, &turned);
-      admitted_.emplace(key, turned);
-      return;
+      change(TableId::services, *key, &before, &turned);
+      admitted_.emplace(*key, turned);
     }
   }
 
-  void frontends() {
+  // Additions and changes, or (out) removals.
+  void frontends(bool out) {
     compare(before_.services, after_.services,
             [&](const dp_service_key& key, const dp_service* before, const dp_service* after) {
-              if (after == nullptr) return;
+              if ((after == nullptr) != out) return;
               if (const auto* turned = find(admitted_, key); turned != nullptr) before = turned;
-              if (before != nullptr && same_bytes(*before, *after)) return;
-              change(TableId::services, key, before, after);
+              const bool same =
+                  before != nullptr && after != nullptr && same_bytes(*before, *after);
+              if (!same) change(TableId::services, key, before, after);
             });
   }
 
-  void positions(const dp_service_key& key, const dp_service& service) {
+  void positions(const dp_service& service) {
     if (service.size == 0) return;
     const auto region = after_.maglev.find(service.base);
     if (region == after_.maglev.end()) return;
-    admit_terminating(key, service);
     if (!written_.emplace(service.base, true).second) return;
+    admit_terminating(service);
     const auto held = before_.maglev.find(service.base);
     for (std::uint32_t offset = 0; offset < region->second.size(); ++offset) {
       const bool in_place = held != before_.maglev.end() && offset < held->second.size();
@@ -231,6 +240,7 @@ class Planner {
   bool verdicts_change_ = false;
   Table<dp_ipcache_key, bool> planned_addresses_;
   Table<dp_service_key, dp_service> admitted_;
+  std::map<std::uint32_t, std::vector<const dp_service_key*>> readers_;
   std::map<std::uint32_t, bool> written_;
 };
 
