@@ -252,5 +252,27 @@ TEST(Plan, ANodesOnlyChangeKeepsTheGeneration) {
   EXPECT_TRUE(is(ops[0], Kind::upsert, TableId::nodes));
 }
 
+// The region stays, its old frontend goes: until then the old one still reads it.
+Update moved_to_port_81(std::vector<kube::EndpointSlice::Endpoint> before,
+                        std::vector<kube::EndpointSlice::Endpoint> after) {
+  auto moved = service("web", {"10.96.0.1"});
+  moved.ports.front().port = 81;
+  return update(one_service(std::move(before)),
+                {upserted(moved), upserted(slice("web", Family::v4, std::move(after)))});
+}
+
+TEST(Plan, AFrontendThatGoesStillReadsItsWholeRegion) {
+  const auto made =
+      moved_to_port_81({endpoint("10.0.0.1"), endpoint("10.0.0.2")}, {endpoint("10.0.0.2")});
+  EXPECT_EQ(verdict(made, made.ops), "");
+}
+
+TEST(Plan, AFrontendThatGoesTurnsTerminatingBeforeItsPositionsDo) {
+  const auto made =
+      moved_to_port_81({endpoint("10.0.0.1"), endpoint("10.0.0.2", Health::terminating)},
+                       {endpoint("10.0.0.2", Health::terminating)});
+  EXPECT_EQ(verdict(made, made.ops), "");
+}
+
 }  // namespace
 }  // namespace waggle::agent
