@@ -6,6 +6,7 @@
 #include <random>
 #include <tuple>
 
+#include "checked.h"
 #include "waggle/kube/reader.h"
 #include "waggle/simulator/engine.h"
 
@@ -75,12 +76,6 @@ struct Flow {
   PacketFields request;
   std::uint32_t client;  ///< device
 };
-
-template <class T>
-Checked<T> checked(Result<T> result) {
-  if (!result) return std::unexpected(Errors{std::move(result).error()});
-  return std::move(result).value();
-}
 
 Checked<std::unique_ptr<TestRunEngine>> small_cluster() {
   kube::Cluster cluster;

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "checked.h"
 #include "walker.h"
 
 namespace waggle::simulator {
@@ -12,14 +13,6 @@ constexpr Mac world_mac = {0x32, 0, 0xff, 0xff, 0xff, 0xff};
 
 std::unexpected<Error> not_found(std::string what) {
   return std::unexpected(Error{Error::Kind::not_found, std::move(what), "", ""});
-}
-template <class T>
-Checked<T> checked(Result<T> result) {
-  if (!result) return std::unexpected(Errors{std::move(result).error()});
-  if constexpr (std::is_void_v<T>)
-    return {};
-  else
-    return std::move(result).value();
 }
 
 }  // namespace
